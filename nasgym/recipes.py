@@ -1,0 +1,223 @@
+"""Training recipes and data sets as values: names, numbers and sources, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from nasgym.errors import InvalidSetting, UnknownName
+from nasgym.spaces import Macro
+
+__all__ = [
+    "DATASETS",
+    "RECIPES",
+    "DatasetInfo",
+    "Recipe",
+    "check_dataset",
+    "dataset_names",
+    "default_recipe",
+    "get_recipe",
+    "is_image_folder",
+    "recipe_names",
+]
+
+IMAGE_FOLDER = "imagefolder:"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A complete way to train a network: with the data set and the seed it determines the result.
+
+    Attributes:
+        name: The id under which results are stored.
+        epochs: Passes over the training split.
+        batch_size: Images per step; the last, smaller batch of an epoch is used too.
+        learning_rate: Of the first epoch; it falls per epoch along a cosine to zero,
+            ``lr_e = lr / 2 * (1 + cos(pi * e / epochs))`` for ``e = 0..epochs-1``.
+        momentum: Of SGD.
+        nesterov: Whether the momentum is Nesterov's.
+        weight_decay: On all parameters.
+        channels: Channels of the stem (``C``).
+        cells_per_stage: Cells per stage (``N``).
+        flip: Whether training images are mirrored at random.
+        crop_padding: Pixels of zero padding around a training image before a random crop; None: an eighth of the side.
+        image_size: Side in pixels to which images of a folder are resized; None: the data set's own.
+        source: Where the recipe comes from.
+    """
+
+    name: str
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    momentum: float
+    nesterov: bool
+    weight_decay: float
+    channels: int
+    cells_per_stage: int
+    flip: bool
+    crop_padding: int | None
+    image_size: int | None
+    source: str
+    schedule: Literal["cosine"] = "cosine"
+
+    def macro(self, classes: int, in_channels: int, resolution: int) -> Macro:
+        """Return the skeleton of the networks that this recipe trains."""
+        return Macro(self.channels, self.cells_per_stage, classes, in_channels, resolution)
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is known of a data set without opening it.
+
+    Attributes:
+        name: The id of the data set.
+        classes: Number of classes.
+        channels: Channels per image.
+        resolution: Side of an image in pixels.
+        sizes: Images in the train, valid and test split.
+        recipe: The recipe used where none is named.
+        source: What it is and where it comes from.
+        fingerprint: sha256 of its images and labels, where they can never change.
+    """
+
+    name: str
+    classes: int
+    channels: int
+    resolution: int
+    sizes: tuple[int, int, int]
+    recipe: str
+    source: str
+    fingerprint: str | None = None
+
+
+_NB201_SOURCE = "NAS-Bench-201 (Dong and Yang, ICLR 2020), table 1 and the published configuration files"
+
+
+def _nb201(name: str, epochs: int) -> Recipe:
+    return Recipe(
+        name=name,
+        epochs=epochs,
+        batch_size=256,
+        learning_rate=0.1,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=5e-4,
+        channels=16,
+        cells_per_stage=5,
+        flip=True,
+        crop_padding=None,
+        image_size=None,
+        source=_NB201_SOURCE,
+    )
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        recipe.name: recipe
+        for recipe in (
+            _nb201("nb201-12", 12),
+            _nb201("nb201-200", 200),
+            Recipe(
+                name="cluttered-digits-12",
+                epochs=12,
+                batch_size=128,
+                learning_rate=0.2,
+                momentum=0.9,
+                nesterov=True,
+                weight_decay=5e-4,
+                channels=8,
+                cells_per_stage=1,
+                flip=False,
+                crop_padding=0,
+                image_size=12,
+                source="chosen for this project, see docs/cluttered-digits.md",
+            ),
+        )
+    }
+)
+
+DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
+    {
+        info.name: info
+        for info in (
+            DatasetInfo(
+                name="cluttered-digits",
+                classes=10,
+                channels=1,
+                resolution=12,
+                sizes=(1500, 1000, 1000),
+                recipe="cluttered-digits-12",
+                source="scikit-learn digits among clutter, after Mnih et al. 2014; made here, see docs/cluttered-digits.md",
+            ),
+            DatasetInfo(
+                name="cifar10",
+                classes=10,
+                channels=3,
+                resolution=32,
+                sizes=(25_000, 25_000, 10_000),
+                recipe="nb201-12",
+                source="Krizhevsky 2009; the published halves of the training images are train and valid",
+            ),
+            DatasetInfo(
+                name="cifar100",
+                classes=100,
+                channels=3,
+                resolution=32,
+                sizes=(50_000, 5_000, 5_000),
+                recipe="nb201-12",
+                source="Krizhevsky 2009; the published halves of the test images are valid and test",
+            ),
+            DatasetInfo(
+                name="imagenet16-120",
+                classes=120,
+                channels=3,
+                resolution=16,
+                sizes=(151_700, 3_000, 3_000),
+                recipe="nb201-12",
+                source="Chrabaszcz et al. 2017, first 120 classes; the published halves of its validation images",
+            ),
+        )
+    }
+)
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Return the names of all recipes."""
+    return tuple(RECIPES)
+
+
+def get_recipe(name: str) -> Recipe:
+    """Return the recipe called ``name``; raises `UnknownName` with near names."""
+    try:
+        return RECIPES[name]
+    except KeyError:
+        raise UnknownName("recipe", name, RECIPES) from None
+
+
+def dataset_names() -> tuple[str, ...]:
+    """Return the names of all data sets; ``imagefolder:PATH`` stands for any folder of images."""
+    return (*DATASETS, f"{IMAGE_FOLDER}PATH")
+
+
+def is_image_folder(dataset: str) -> bool:
+    """Tell whether ``dataset`` names a user's folder of images (``imagefolder:PATH``)."""
+    return dataset.startswith(IMAGE_FOLDER)
+
+
+def check_dataset(dataset: str) -> str:
+    """Return ``dataset`` if it is a known name or an image folder; raises `UnknownName` or `InvalidSetting`."""
+    if is_image_folder(dataset):
+        if dataset == IMAGE_FOLDER:
+            raise InvalidSetting("imagefolder: needs the path of a folder, such as imagefolder:/data/flowers.")
+        return dataset
+    if dataset not in DATASETS:
+        raise UnknownName("dataset", dataset, dataset_names())
+    return dataset
+
+
+def default_recipe(dataset: str) -> str:
+    """Return the name of the recipe used for ``dataset`` where none is named."""
+    check_dataset(dataset)
+    return "nb201-12" if is_image_folder(dataset) else DATASETS[dataset].recipe

@@ -1,0 +1,269 @@
+"""What one training gave: the `Evaluation`, its metric names, and its bytes.
+
+The bytes of a record are ``magic "NG" | version u8 | crc32 u32 | deflated body``; the body is ``length u32 | JSON
+header | arrays``, little-endian. Nothing in a record can run code, and what went in comes out bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nasgym.errors import InvalidSetting, StoreDamaged, StoreSchemaError, UnknownName
+
+__all__ = ["METRICS", "SPLITS", "Evaluation", "Seed", "Series", "Unit", "decode", "encode", "mean"]
+
+SPLITS = ("train", "valid", "test")
+"""``train`` is trained on, ``valid`` is what an agent sees, ``test`` is looked up by a study after the run."""
+METRICS: Mapping[str, str] = MappingProxyType(
+    {f"{split}_accuracy": "fraction" for split in SPLITS}
+    | {f"{split}_loss": "nats" for split in SPLITS}
+    | {f"{split}_seconds": "seconds" for split in SPLITS}
+)
+"""Metric name -> unit in the API. ``train_seconds`` is what the training took up to and with that epoch;
+``valid_seconds`` and ``test_seconds`` are one pass over the split."""
+
+Unit: TypeAlias = Literal["fraction", "percent", "nats", "seconds"]
+Seed: TypeAlias = int | Literal["mean"]
+"""The seed of a training; ``"mean"`` is an aggregate over seeds."""
+
+RECORD_VERSION = 1
+_MAGIC = b"NG"
+_HEAD = struct.Struct("<2sBI")
+_LENGTH = struct.Struct("<I")
+_MAX_BODY = 64 << 20  # bytes; a record that claims to inflate to more is damaged
+_DTYPES = ("<f2", "<f4", "<f8")
+_DIVISOR = {"percent": 100.0}
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One metric by epoch, in the unit of its source.
+
+    Attributes:
+        values: ``float64[k]``.
+        epochs: ``int64[k]``, increasing: how many epochs were completed at each value (the first epoch is 1).
+        unit: The unit of ``values``; `at` and `scaled` convert percent into fractions on reading.
+    """
+
+    values: NDArray[np.float64]
+    epochs: NDArray[np.int64]
+    unit: Unit
+
+    @classmethod
+    def of(cls, values: ArrayLike, epochs: ArrayLike, unit: Unit) -> Series:
+        """Build a series from anything array-like; raises `InvalidSetting` when the two do not match."""
+        v = np.atleast_1d(np.asarray(values, dtype=np.float64))
+        e = np.atleast_1d(np.asarray(epochs, dtype=np.int64))
+        if v.shape != e.shape or v.ndim != 1 or not v.size:
+            raise InvalidSetting(f"a series needs as many values as epochs and at least one; got {v.size}, {e.size}.")
+        if e[0] < 0 or (np.diff(e) <= 0).any():
+            raise InvalidSetting(f"the epochs of a series must increase from 0 upwards; got {e.tolist()[:6]}.")
+        return cls(v, e, unit)
+
+    @property
+    def scaled(self) -> NDArray[np.float64]:
+        """The values in the unit of the API (fractions, not percent), ``float64[k]``."""
+        return self.values / _DIVISOR[self.unit] if self.unit in _DIVISOR else self.values
+
+    def at(self, epoch: int | None) -> float | None:
+        """Return the value after ``epoch`` completed epochs (None: the last), or None where it is not known."""
+        if epoch is None:
+            return float(self.scaled[-1])
+        found = np.flatnonzero(self.epochs == epoch)
+        return float(self.scaled[found[0]]) if found.size else None
+
+    def __eq__(self, other: object) -> bool:
+        """Two series are equal when unit, epochs and the bits of the values are."""
+        if not isinstance(other, Series):
+            return NotImplemented
+        return (
+            self.unit == other.unit
+            and np.array_equal(self.epochs, other.epochs)
+            and self.values.tobytes() == other.values.tobytes()
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # arrays inside: not hashable
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one training of one architecture gave.
+
+    Attributes:
+        index: The architecture's index in its search space.
+        seed: The seed of the training, or ``"mean"`` for an aggregate over seeds.
+        epochs: How many epochs were trained.
+        series: Metric name -> `Series`. Names outside `METRICS` are kept and never interpreted.
+        diverged: The training met NaN or infinity; its accuracies are those of guessing.
+        provenance: Where the numbers come from (tool, versions, hardware, date, source file).
+    """
+
+    index: int
+    seed: Seed
+    epochs: int
+    series: Mapping[str, Series]
+    diverged: bool = False
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    def value(self, metric: str, epoch: int | None = None) -> float | None:
+        """Return a metric in the unit of the API after ``epoch`` epochs (None: the last), or None if unknown.
+
+        Raises:
+            UnknownName: No metric has that name, neither in `METRICS` nor in this evaluation.
+        """
+        found = self.series.get(metric)
+        if found is not None:
+            return found.at(epoch)
+        if metric not in METRICS:
+            raise UnknownName("metric", metric, {**METRICS, **self.series})
+        return None
+
+    @property
+    def train_accuracy(self) -> float | None:
+        """Final accuracy on the training split, a fraction."""
+        return self.value("train_accuracy")
+
+    @property
+    def valid_accuracy(self) -> float | None:
+        """Final accuracy on the validation split, a fraction: what an agent sees."""
+        return self.value("valid_accuracy")
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """Final accuracy on the test split, a fraction."""
+        return self.value("test_accuracy")
+
+    @property
+    def train_seconds(self) -> float | None:
+        """Seconds that the whole training took."""
+        return self.value("train_seconds")
+
+    @property
+    def valid_seconds(self) -> float | None:
+        """Seconds of one pass over the validation split."""
+        return self.value("valid_seconds")
+
+    def stopped_at(self, epoch: int | None) -> Evaluation:
+        """Return the same training cut after ``epoch`` epochs (None: unchanged)."""
+        if epoch is None or epoch >= self.epochs:
+            return self
+        cut = {name: s for name, full in self.series.items() if (s := _until(full, epoch)) is not None}
+        return replace(self, epochs=epoch, series=cut)
+
+
+def mean(evaluations: Iterable[Evaluation]) -> Evaluation:
+    """Return the aggregate over several trainings of one architecture: per metric and epoch, of those that know it."""
+    rows = list(evaluations)
+    if not rows:
+        raise InvalidSetting("the mean of no evaluations is not defined.")
+    names = dict.fromkeys(name for row in rows for name in row.series)
+    series = {name: _mean_series([row.series[name] for row in rows if name in row.series]) for name in names}
+    return replace(rows[0], seed="mean", series=series, diverged=any(row.diverged for row in rows))
+
+
+def encode(evaluation: Evaluation) -> bytes:
+    """Return the bytes of an evaluation; `decode` gives the same evaluation back, bit for bit."""
+    header: dict[str, Any] = {
+        "index": evaluation.index,
+        "seed": evaluation.seed,
+        "epochs": evaluation.epochs,
+        "diverged": evaluation.diverged,
+        "provenance": dict(evaluation.provenance),
+        "series": [],
+    }
+    arrays: list[bytes] = []
+    for name, series in evaluation.series.items():
+        dtype, run = _narrowest(series.values), _is_run(series.epochs)
+        header["series"].append([name, series.unit, dtype, len(series.values), int(series.epochs[0]) if run else None])
+        arrays.append(series.values.astype(dtype).tobytes())
+        if not run:
+            arrays.append(series.epochs.astype("<i8").tobytes())
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    body = zlib.compress(b"".join([_LENGTH.pack(len(text)), text, *arrays]), 6)
+    return _HEAD.pack(_MAGIC, RECORD_VERSION, zlib.crc32(body)) + body
+
+
+def decode(data: bytes) -> Evaluation:
+    """Return the evaluation in ``data``.
+
+    Raises:
+        StoreSchemaError: The record was written by a newer version.
+        StoreDamaged: The bytes are not a record, or not as they were written.
+    """
+    body = _verified_body(data)
+    try:
+        (length,) = _LENGTH.unpack_from(body)
+        header = json.loads(body[_LENGTH.size : _LENGTH.size + length])
+        series, at = {}, _LENGTH.size + length
+        for name, unit, dtype, count, first in header["series"]:
+            if dtype not in _DTYPES:
+                raise StoreDamaged(f"a record names the number type {dtype!r}; known: {', '.join(_DTYPES)}.")
+            values = np.frombuffer(body, dtype, count, at).astype(np.float64)
+            at += count * np.dtype(dtype).itemsize
+            if first is None:
+                epochs = np.frombuffer(body, "<i8", count, at).astype(np.int64)
+                at += count * 8
+            else:
+                epochs = np.arange(first, first + count, dtype=np.int64)
+            series[name] = Series(values, epochs, unit)
+        return Evaluation(
+            header["index"], header["seed"], header["epochs"], series, header["diverged"], header["provenance"]
+        )
+    except (KeyError, TypeError, ValueError, struct.error) as error:
+        raise StoreDamaged(f"a record cannot be read ({error}). Run `nasgym store verify`.") from error
+
+
+def _verified_body(data: bytes) -> bytes:
+    if len(data) < _HEAD.size:
+        raise StoreDamaged(f"a record has {len(data)} bytes, at least {_HEAD.size} are needed.")
+    magic, version, checksum = _HEAD.unpack_from(data)
+    if magic != _MAGIC:
+        raise StoreDamaged(f"a record starts with {magic!r} instead of {_MAGIC!r}.")
+    if version > RECORD_VERSION:
+        raise StoreSchemaError(f"a record has version {version}, this nasgym reads up to {RECORD_VERSION}: upgrade it.")
+    if zlib.crc32(memoryview(data)[_HEAD.size :]) != checksum:
+        raise StoreDamaged("the checksum of a record does not match its bytes. Run `nasgym store verify`.")
+    inflate = zlib.decompressobj()
+    try:
+        body = inflate.decompress(data[_HEAD.size :], _MAX_BODY)
+    except zlib.error as error:
+        raise StoreDamaged(f"a record cannot be inflated ({error}).") from error
+    if inflate.unconsumed_tail:
+        raise StoreDamaged(f"a record inflates to more than {_MAX_BODY} bytes.")
+    return body
+
+
+def _narrowest(values: NDArray[np.float64]) -> str:
+    """Return the smallest float type that holds every value exactly."""
+    with np.errstate(over="ignore"):
+        for dtype in _DTYPES[:-1]:
+            if values.astype(dtype).astype(np.float64).tobytes() == values.tobytes():
+                return dtype
+    return _DTYPES[-1]
+
+
+def _is_run(epochs: NDArray[np.int64]) -> bool:
+    return bool((np.diff(epochs) == 1).all())
+
+
+def _until(series: Series, epoch: int) -> Series | None:
+    keep = series.epochs <= epoch
+    return Series(series.values[keep], series.epochs[keep], series.unit) if keep.any() else None
+
+
+def _mean_series(series: list[Series]) -> Series:
+    unit: Unit = series[0].unit if len({s.unit for s in series}) == 1 else "fraction"
+    epochs = np.unique(np.concatenate([s.epochs for s in series]))
+    table = np.full((len(series), len(epochs)), np.nan)
+    for row, s in zip(table, series, strict=True):
+        row[np.searchsorted(epochs, s.epochs)] = s.values if s.unit == unit else s.scaled
+    return Series(np.nanmean(table, axis=0), epochs, unit)

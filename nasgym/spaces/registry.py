@@ -1,0 +1,24 @@
+"""Search spaces by name."""
+
+from __future__ import annotations
+
+from nasgym.errors import UnknownName
+from nasgym.spaces.base import Space
+from nasgym.spaces.nb201 import NB201
+
+__all__ = ["get_space", "space_names"]
+
+_SPACES: dict[str, Space] = {"nb201": NB201()}
+
+
+def space_names() -> tuple[str, ...]:
+    """Return the names of all search spaces."""
+    return tuple(_SPACES)
+
+
+def get_space(name: str) -> Space:
+    """Return the search space called ``name``; raises `UnknownName` with near names."""
+    try:
+        return _SPACES[name]
+    except KeyError:
+        raise UnknownName("search space", name, _SPACES) from None
