@@ -38,7 +38,7 @@ _CONV_1X1, _CONV_3X3 = OPERATIONS.index("nor_conv_1x1"), OPERATIONS.index("nor_c
 def _lexicographic_of_index() -> Indices:
     """Return ``int64[SIZE]``: the lexicographic rank of the architecture at each official index."""
     ranks = list(range(SIZE))
-    random.Random(_SHUFFLE_SEED).shuffle(ranks)  # noqa: S311 - reproduces a published order, not a secret
+    random.Random(_SHUFFLE_SEED).shuffle(ranks)
     return np.array(ranks, dtype=np.int64)
 
 
@@ -77,8 +77,7 @@ class NB201:
     def is_valid(self, genotypes: NDArray[np.integer]) -> Mask:
         """Return ``bool[n]``: rows whose six entries are operation numbers."""
         rows = check_genotypes(genotypes, self.num_decisions)
-        valid: Mask = ((rows >= 0) & (rows < len(OPERATIONS))).all(axis=1)
-        return valid
+        return np.asarray(((rows >= 0) & (rows < len(OPERATIONS))).all(axis=1), dtype=np.bool_)
 
     def index(self, genotypes: NDArray[np.integer]) -> Indices:
         """Return the official index of each architecture, ``int64[n]``. Rows are not checked."""
