@@ -1,1 +1,5 @@
-"""Rooms of nasgym."""
+"""Architectures as torch modules."""
+
+from nasgym.networks.build import build_network
+
+__all__ = ["build_network"]
