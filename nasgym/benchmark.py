@@ -1,0 +1,231 @@
+"""A search space joined with a table of results: ask what an architecture reaches, and what that costs.
+
+Asking changes nothing but the store, and that only where a missing result is trained. There is no clock here and no
+hidden randomness: which seed answers is said by the caller.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasgym.errors import InvalidSetting, MissingResult, UnknownName
+from nasgym.results import METRICS, Evaluation, Seed, mean
+from nasgym.spaces import Genotypes, Indices, Space
+from nasgym.store import Columns, Store, TableKey
+
+__all__ = ["AGGREGATE", "Benchmark", "OnMissing", "SeedPolicy", "TableView", "TrainFunction", "check_seed_policy"]
+
+OnMissing: TypeAlias = Literal["train", "error"]
+SeedPolicy: TypeAlias = int | Literal["mean", "random"]
+"""Which stored training answers: one seed, the mean over seeds, or one drawn by the caller."""
+TrainFunction: TypeAlias = Callable[[NDArray[np.int8], int], Evaluation]
+"""``train(genotype int8[num_decisions], seed) -> Evaluation``."""
+
+AGGREGATE = -1
+"""How arrays of seeds write the seed ``"mean"``."""
+
+_FIRST_SEED = 0  # what is trained where no seed is named
+_CLAIM_SECONDS = 3600.0  # after this long a claim of a process that died is free again
+_POLL_SECONDS = 0.5
+
+
+class TableView:
+    """One table at one epoch, in memory and ready for gathers.
+
+    Attributes:
+        seeds: ``int64[S + 1]``, the seed of each row; the last row is the mean over seeds (`AGGREGATE`).
+        counts: ``int64[N]``, how many trainings can be drawn for each architecture.
+    """
+
+    def __init__(self, columns: Columns, metric: str) -> None:
+        """Lay out the columns; an architecture is known where ``metric`` is."""
+        numbered = [i for i, seed in enumerate(columns.seeds) if seed != "mean"]
+        aggregate = [i for i, seed in enumerate(columns.seeds) if seed == "mean"]
+        seeds = [int(columns.seeds[i]) for i in numbered] + [AGGREGATE]
+        self.seeds: NDArray[np.int64] = np.array(seeds, dtype=np.int64)
+        self._values = {name: _with_mean(v, numbered, aggregate) for name, v in columns.values.items()}
+        known = ~np.isnan(self._values[metric])
+        known[-1] &= ~known[:-1].any(axis=0)  # a row that is itself a mean is drawn only where it stands alone
+        self.counts: NDArray[np.int64] = known.sum(axis=0)
+        self._order = np.argsort(~known, axis=0, kind="stable")  # row k: the slot of the k-th known training
+
+    def slots(self, indices: Indices, policy: SeedPolicy, draws: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Return ``int64[n]``: the row that answers each index; what it holds is NaN where nothing is known.
+
+        Args:
+            indices: ``int64[n]``.
+            policy: See `SeedPolicy`.
+            draws: ``uint64[n]``, uniform integers; read only under ``"random"``.
+        """
+        if policy == "mean":
+            return np.full(len(indices), len(self.seeds) - 1)
+        if policy == "random":
+            kth = draws % np.maximum(self.counts[indices], 1).astype(np.uint64)
+            return self._order[kth.astype(np.int64), indices]
+        row = np.flatnonzero(self.seeds == policy)
+        return np.full(len(indices), row[0] if row.size else -2)
+
+    def slot(self, index: int, policy: SeedPolicy, draw: int) -> int:
+        """Return the row that answers one index; the scalar form of `slots`."""
+        if policy == "mean":
+            return len(self.seeds) - 1
+        if policy == "random":
+            return int(self._order.item(draw % max(self.counts.item(index), 1), index))
+        row = np.flatnonzero(self.seeds == policy)
+        return int(row[0]) if row.size else -2
+
+    def values(self, metric: str, slots: NDArray[np.int64], indices: Indices) -> NDArray[np.float64]:
+        """Gather ``float64[n]`` in the unit of the API, NaN where unknown; a slot of -2 is a seed nobody trained."""
+        found = self._values[metric][slots, indices]
+        return np.where(slots == -2, np.nan, found)
+
+    def value(self, metric: str, slot: int, index: int) -> float:
+        """Read one value; the scalar form of `values`."""
+        return float("nan") if slot == -2 else self._values[metric].item(slot, index)
+
+
+class Benchmark:
+    """Results of one space on one data set under one recipe.
+
+    Args:
+        space: The search space.
+        key: The table.
+        store: Where results are, and where new ones go.
+        on_missing: ``"train"`` trains what is not in the table, stores and returns it; ``"error"`` raises.
+        train: The function that trains; needed for ``on_missing="train"``.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        key: TableKey,
+        store: Store,
+        *,
+        on_missing: OnMissing = "error",
+        train: TrainFunction | None = None,
+    ) -> None:
+        """Open the table; nothing is read before the first question."""
+        if on_missing not in ("train", "error"):
+            raise UnknownName("on_missing policy", on_missing, ("train", "error"))
+        if on_missing == "train" and train is None:
+            raise InvalidSetting('on_missing="train" needs a train function; nasgym.task.make_task() brings one.')
+        self.space, self.key, self.store = space, key, store
+        self.on_missing, self._train = on_missing, train
+        self._views: dict[tuple[str, ...], TableView] = {}
+
+    def query(
+        self, architecture: str | int | NDArray[np.integer], seed: SeedPolicy = "mean", *, epoch: int | None = None,
+        draw: int | None = None,
+    ) -> Evaluation:
+        """Return what one architecture reached.
+
+        Args:
+            architecture: Its string, its index, or its genotype ``int8[num_decisions]``.
+            seed: A stored seed, ``"mean"`` over the stored seeds, or ``"random"`` with ``draw``.
+            epoch: Cut the training after so many epochs; None: the whole of it.
+            draw: A uniform integer of the caller's that picks the seed under ``"random"``.
+
+        Raises:
+            InvalidArchitecture: The architecture is not in the space.
+            MissingResult: It is not in the table, and ``on_missing`` is ``"error"``.
+        """
+        check_seed_policy(seed)
+        index = self.index_of(architecture)
+        stored = self.store.seeds(self.key, index)
+        numbered = [s for s in stored if s != "mean"]
+        if seed == "random":
+            if draw is None:
+                raise InvalidSetting('seed="random" needs draw=, an integer of your own generator: nothing is hidden.')
+            pool: Sequence[Seed] = numbered or stored or (_FIRST_SEED,)
+            return self._training(index, pool[draw % len(pool)]).stopped_at(epoch)
+        if seed != "mean":
+            return self._training(index, seed).stopped_at(epoch)
+        if numbered or not stored:
+            return mean(self._training(index, s).stopped_at(epoch) for s in numbered or (_FIRST_SEED,))
+        return self._training(index, "mean").stopped_at(epoch)
+
+    def view(self, metrics: Sequence[str], epoch: int | None = None) -> TableView:
+        """Return the table's columns at one epoch; ``metrics[0]`` decides which architectures are known."""
+        name = (*metrics, str(epoch))
+        if name not in self._views:
+            for metric in metrics:
+                if metric not in METRICS:
+                    raise UnknownName("metric", metric, METRICS)
+            self._views[name] = TableView(self._columns(metrics, epoch), metrics[0])
+        return self._views[name]
+
+    def ensure(self, index: int, seed: SeedPolicy) -> None:
+        """Make sure that a training of ``index`` is stored: train it, or raise `MissingResult`."""
+        self._training(index, seed if isinstance(seed, int) else _FIRST_SEED)
+
+    def index_of(self, architecture: str | int | NDArray[np.integer]) -> int:
+        """Return the index of an architecture given as a string, an index or a genotype."""
+        if isinstance(architecture, str):
+            return int(self.space.index(self.space.from_str([architecture]))[0])
+        if isinstance(architecture, (int, np.integer)):
+            self.space.from_index([int(architecture)])  # raises outside the space
+            return int(architecture)
+        rows: Genotypes = np.asarray(architecture)[None].astype(np.int8)
+        if not self.space.is_valid(rows)[0]:
+            self.space.to_str(rows)  # raises with what is wrong
+        return int(self.space.index(rows)[0])
+
+    def _columns(self, metrics: Sequence[str], epoch: int | None) -> Columns:
+        if any(info.key == self.key for info in self.store.tables()):
+            return self.store.columns(self.key, metrics, epoch)
+        return Columns((), {metric: np.empty((0, self.space.size)) for metric in metrics})
+
+    def _training(self, index: int, seed: Seed) -> Evaluation:
+        found = self.store.get(self.key, index, seed)
+        if found is not None:
+            return found
+        if self.on_missing == "error" or seed == "mean" or self._train is None:
+            raise MissingResult(self._missing(index, seed))
+        return self._train_and_store(self._train, index, seed)
+
+    def _train_and_store(self, train: TrainFunction, index: int, seed: int) -> Evaluation:
+        while not self.store.claim(self.key, index, seed, _CLAIM_SECONDS):
+            time.sleep(_POLL_SECONDS)  # another process trains it: its result is as good
+            if (found := self.store.get(self.key, index, seed)) is not None:
+                return self._stored(found)
+        try:
+            if (found := self.store.get(self.key, index, seed)) is None:
+                found = train(self.space.from_index([index])[0], seed)
+                self.store.put(self.key, [found])
+        finally:
+            self.store.release(self.key, index, seed)
+        return self._stored(found)
+
+    def _stored(self, evaluation: Evaluation) -> Evaluation:
+        self._views.clear()
+        return evaluation
+
+    def _missing(self, index: int, seed: Seed) -> str:
+        architecture = self.space.to_str(self.space.from_index([index]))[0]
+        return (
+            f"{architecture} (index {index}) with seed {seed!r} is not in the table {self.key}. Train it with "
+            f'on_missing="train" or `nasgym train`, or import published results with `nasgym import csv`.'
+        )
+
+
+def check_seed_policy(policy: SeedPolicy) -> None:
+    """Raise `InvalidSetting` unless ``policy`` is ``"mean"``, ``"random"`` or a seed of zero or more."""
+    if policy in ("mean", "random") or (isinstance(policy, int) and not isinstance(policy, bool) and policy >= 0):
+        return
+    raise InvalidSetting(f'a seed is "mean", "random" or an integer of 0 or more; got {policy!r}.')
+
+
+def _with_mean(values: NDArray[np.float64], numbered: list[int], aggregate: list[int]) -> NDArray[np.float64]:
+    """Return ``float64[S + 1, N]``: the numbered seeds, then their mean (where none is known, the aggregate row)."""
+    rows = values[numbered]
+    known = ~np.isnan(rows)
+    count = known.sum(axis=0)
+    total = np.where(known, rows, 0.0).sum(axis=0)
+    otherwise = values[aggregate[0]] if aggregate else np.full(values.shape[1], np.nan)
+    average = np.where(count > 0, total / np.maximum(count, 1), otherwise)
+    return np.vstack([rows, average[None]])

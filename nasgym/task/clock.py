@@ -1,0 +1,105 @@
+"""The simulated clock: seconds charged to one worker or several, and the budget's edge."""
+
+from __future__ import annotations
+
+import heapq
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasgym.errors import InvalidBudget, InvalidSetting
+
+__all__ = ["SimulatedClock", "check_budget"]
+
+
+class SimulatedClock:
+    """Seconds charged so far, against a budget.
+
+    A job that would start at or after the budget is refused. One that would end after it is refused too, or allowed
+    with ``overshoot``. The first refusal ends the clock: later, shorter jobs are not squeezed in (both published
+    protocols stop there).
+
+    Attributes:
+        budget: In simulated seconds; infinite where there is none.
+        workers: Simulated workers; a job starts on the one that is free first.
+        now: The simulated time of the latest result.
+        exhausted: Whether a job was refused, or none can start any more.
+    """
+
+    def __init__(self, budget: float | None = None, *, workers: int = 1, overshoot: bool = False) -> None:
+        """Start at zero seconds with all workers free."""
+        if not isinstance(workers, int) or workers < 1:
+            raise InvalidSetting(f"workers must be a whole number of 1 or more; got {workers!r}.")
+        self.budget = check_budget(budget)
+        self.workers, self.overshoot = workers, overshoot
+        self.restart()
+
+    def restart(self) -> None:
+        """Go back to zero seconds."""
+        self.now, self.exhausted = 0.0, False
+        self._free = [0.0] * self.workers
+
+    @property
+    def remaining(self) -> float:
+        """Simulated seconds left, never negative."""
+        return max(0.0, self.budget - self.now)
+
+    def start(self, seconds: float) -> float | None:
+        """Start a job on the worker that is free first; return when it ends, or None if it is refused."""
+        began = max(self._free[0], self.now)
+        ends = began + seconds
+        if self.exhausted or began >= self.budget or (ends > self.budget and not self.overshoot):
+            self.exhausted = True
+            return None
+        heapq.heapreplace(self._free, ends)
+        return ends
+
+    def advance(self, to: float) -> None:
+        """Move the present to ``to``, the end of a job."""
+        self.now = max(self.now, to)
+        if max(self._free[0], self.now) >= self.budget:
+            self.exhausted = True
+
+    def charge(self, seconds: float) -> float | None:
+        """Run one job to its end on a single worker; return when it ended, or None if it is refused."""
+        ends = self.start(seconds)
+        if ends is not None:
+            self.advance(ends)
+        return ends
+
+    def charge_all(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Run jobs to the end of all (a barrier); return when each ended, ``float64[k]``, ``k`` of them accepted."""
+        if self.workers == 1:
+            return self._charge_in_turn(seconds)
+        ends: list[float] = []
+        for job in seconds.tolist():
+            end = self.start(job)
+            if end is None:
+                break
+            ends.append(end)
+        self._free = [max([self.now, *ends])] * self.workers
+        self.advance(self._free[0])
+        return np.array(ends, dtype=np.float64)
+
+    def _charge_in_turn(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Charge one worker with job after job: the prefix that fits, summed in the order of single charges."""
+        times = np.cumsum(np.concatenate([[self.now], seconds]))  # sequential, so equal to charging one by one
+        began, ends = times[:-1], times[1:]
+        fits = (began < self.budget) & (self.overshoot | (ends <= self.budget))
+        accepted = 0 if self.exhausted else len(fits) if fits.all() else int(np.argmin(fits))
+        if accepted:
+            self.now = float(ends[accepted - 1])
+            self._free[0] = self.now
+        if accepted < len(seconds) or self.now >= self.budget:
+            self.exhausted = True
+        return ends[:accepted]
+
+
+def check_budget(budget: float | None) -> float:
+    """Return the budget in simulated seconds, infinite for None; raises `InvalidBudget` unless it is above zero."""
+    if budget is None:
+        return math.inf
+    if not isinstance(budget, (int, float)) or math.isnan(budget) or budget <= 0:
+        raise InvalidBudget(f"a budget is a number of simulated seconds above 0 (None: no budget); got {budget!r}.")
+    return float(budget)

@@ -1,0 +1,36 @@
+"""Which stored seed answers an evaluation: a counter-based draw, so that single and batched runs agree.
+
+The draw is the splitmix64 output function (Steele, Lea and Flood, OOPSLA 2014) of the task's seed and the number of
+the evaluation: it has no state, and any part of the sequence can be computed at once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["draw", "draws"]
+
+_WORD = (1 << 64) - 1
+_GAMMA, _MIX_1, _MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+
+
+def draw(seed: int, number: int) -> int:
+    """Return the uniform 64-bit integer of evaluation ``number`` (from 0) of a task with ``seed``."""
+    z = (_mix(seed & _WORD) + (number + 1) * _GAMMA) & _WORD
+    return _mix(z)
+
+
+def draws(seed: int, first: int, n: int) -> NDArray[np.uint64]:
+    """Return ``uint64[n]``: the draws of evaluations ``first..first+n-1``, equal to `draw` one by one."""
+    with np.errstate(over="ignore"):
+        z = np.uint64(_mix(seed & _WORD)) + np.arange(first + 1, first + n + 1, dtype=np.uint64) * np.uint64(_GAMMA)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(_MIX_1)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(_MIX_2)
+    return z ^ (z >> np.uint64(31))
+
+
+def _mix(z: int) -> int:
+    z = ((z ^ (z >> 30)) * _MIX_1) & _WORD
+    z = ((z ^ (z >> 27)) * _MIX_2) & _WORD
+    return z ^ (z >> 31)

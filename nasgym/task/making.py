@@ -1,0 +1,126 @@
+"""Tasks by name: a benchmark joined with a trainer that is imported only when something has to be trained."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasgym.benchmark import Benchmark, OnMissing, SeedPolicy, TrainFunction
+from nasgym.errors import InvalidSetting, UnknownName
+from nasgym.recipes import check_dataset, dataset_names, default_recipe, get_recipe
+from nasgym.results import Evaluation
+from nasgym.spaces import Space, get_space, space_names
+from nasgym.store import Store, TableKey
+from nasgym.task.protocols import Protocol, get_protocol
+from nasgym.task.task import Task
+
+__all__ = ["make_benchmark", "make_task", "task_names"]
+
+DEFAULT_TASK = "nb201/cluttered-digits"
+
+
+def task_names() -> tuple[str, ...]:
+    """Return the names of all tasks; ``imagefolder:PATH`` stands for any folder of images."""
+    return tuple(f"{space}/{dataset}" for space in space_names() for dataset in dataset_names())
+
+
+def make_task(
+    name: str = DEFAULT_TASK,
+    *,
+    protocol: str | Protocol = "plain",
+    recipe: str | None = None,
+    seeds: SeedPolicy | None = None,
+    budget: float | None = None,
+    workers: int = 1,
+    seed: int = 0,
+    charge_repeats: bool | None = None,
+    on_missing: OnMissing = "train",
+    device: str = "auto",
+    store: Store | Path | str | None = None,
+    record: bool = True,
+) -> Task:
+    """Return the task called ``space/dataset``, such as ``"nb201/cifar10"`` or ``"nb201/imagefolder:/data/birds"``.
+
+    Args:
+        name: The task.
+        protocol: The rules, by name or as a value.
+        recipe: The recipe to search; None: the protocol's, else the data set's default.
+        seeds: Which stored training answers; None: the protocol's.
+        budget: Simulated seconds; None: the protocol's, else no budget.
+        workers: Simulated workers.
+        seed: Picks the stored seeds under ``seeds="random"``.
+        charge_repeats: Whether repeated architectures are charged again; None: the protocol's.
+        on_missing: ``"train"`` trains what the table lacks, ``"error"`` raises `MissingResult`.
+        device: Where to train: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+        store: A store or its path; None: the user's.
+        record: Whether the trajectory is kept.
+
+    Raises:
+        UnknownName: No space, data set, recipe or protocol has that name.
+        InvalidBudget: The budget is not above zero.
+    """
+    rules = get_protocol(protocol)
+    if seeds is not None:
+        rules = replace(rules, seeds=seeds)
+    if charge_repeats is not None:
+        rules = replace(rules, charge_repeats=charge_repeats)
+    benchmark = make_benchmark(
+        name, recipe=recipe or rules.recipe, on_missing=on_missing, device=device, store=store
+    )
+    return Task(benchmark, rules, budget=budget, workers=workers, seed=seed, record=record)
+
+
+def make_benchmark(
+    name: str = DEFAULT_TASK,
+    *,
+    recipe: str | None = None,
+    on_missing: OnMissing = "train",
+    device: str = "auto",
+    store: Store | Path | str | None = None,
+) -> Benchmark:
+    """Return the benchmark of a task, without protocol and clock; arguments as for `make_task`."""
+    space, dataset = _parse(name)
+    recipe = get_recipe(recipe or default_recipe(dataset)).name
+    store = store if isinstance(store, Store) else Store(store)
+    key = TableKey(space.name, dataset, recipe)
+    train = _LazyTrainer(space, key, store, device) if on_missing == "train" else None
+    return Benchmark(space, key, store, on_missing=on_missing, train=train)
+
+
+def _parse(name: str) -> tuple[Space, str]:
+    space, slash, dataset = name.partition("/")
+    if not slash or not dataset:
+        raise UnknownName("task", name, task_names(), "A task is written space/dataset.")
+    return get_space(space), check_dataset(dataset)
+
+
+class _LazyTrainer:
+    """A train function that imports torch and loads the data set when it is first called."""
+
+    def __init__(self, space: Space, key: TableKey, store: Store, device: str) -> None:
+        self._space, self._key, self._store, self._device = space, key, store, device
+        self._train: TrainFunction | None = None
+
+    def __call__(self, genotype: NDArray[np.int8], seed: int) -> Evaluation:
+        if self._train is None:
+            self._train = self._prepare()
+        return self._train(genotype, seed)
+
+    def _prepare(self) -> TrainFunction:
+        from nasgym.training import Trainer  # torch: only where something is trained
+
+        if self._store.readonly:
+            raise InvalidSetting(f'the store {self._store.path} is read-only: use on_missing="error", or another store.')
+        recipe = get_recipe(self._key.recipe)
+        trainer = Trainer(self._space, self._key.dataset, recipe, device=self._device)
+        self._store.ensure_table(
+            self._key, self._space.size, recipe=asdict(recipe), fingerprint=trainer.data.fingerprint
+        )
+        return trainer
+
+    def __getstate__(self) -> dict[str, object]:
+        """Pickle without the loaded data set: it is loaded again where it is needed."""
+        return {**self.__dict__, "_train": None}

@@ -1,0 +1,114 @@
+"""Rules of a search: which table is searched, what is charged, what happens at the budget's edge, what is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from nasgym.benchmark import SeedPolicy
+from nasgym.errors import UnknownName
+
+__all__ = ["PROTOCOLS", "Protocol", "Score", "get_protocol"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A figure that a study reports for the architecture a run settled on, as the mean over stored seeds.
+
+    Attributes:
+        name: Column name in reports.
+        metric: A metric of `nasgym.results.METRICS`.
+        dataset: The data set it is read from; None: the task's own.
+        recipe: The recipe it is read from; None: the one that was searched.
+    """
+
+    name: str
+    metric: str
+    dataset: str | None = None
+    recipe: str | None = None
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a search is run and scored.
+
+    Attributes:
+        name: The id of the protocol.
+        source: Where it is published.
+        scores: What a study reports of the incumbent; the first one is what regret is computed on.
+        metric: What the agent sees and maximises.
+        recipe: The recipe that is searched; None: the data set's default.
+        epoch: The epoch at which an evaluation is read; None: the last.
+        seeds: Which stored training answers an evaluation.
+        overshoot: Whether an evaluation that starts within the budget may end after it.
+        charge_repeats: Whether an architecture is charged again when it is evaluated again.
+        budgets: Published budget in simulated seconds by data set; ``"*"`` stands for all others.
+    """
+
+    name: str
+    source: str
+    scores: tuple[Score, ...]
+    metric: str = "valid_accuracy"
+    recipe: str | None = None
+    epoch: int | None = None
+    seeds: SeedPolicy = "random"
+    overshoot: bool = False
+    charge_repeats: bool = True
+    budgets: Mapping[str, float] = field(default_factory=dict)
+
+    def budget(self, dataset: str) -> float | None:
+        """Return the published budget for a data set in simulated seconds, or None where there is none."""
+        return self.budgets.get(dataset, self.budgets.get("*"))
+
+
+def _final(dataset: str | None, label: str) -> tuple[Score, Score]:
+    return (
+        Score(f"{label}valid", "valid_accuracy", dataset, "nb201-200"),
+        Score(f"{label}test", "test_accuracy", dataset, "nb201-200"),
+    )
+
+
+PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
+    {
+        protocol.name: protocol
+        for protocol in (
+            Protocol(
+                name="plain",
+                source="this project: search and score on one table",
+                scores=(Score("valid", "valid_accuracy"), Score("test", "test_accuracy")),
+            ),
+            Protocol(
+                name="nasbench201-2020",
+                source="Dong and Yang, ICLR 2020, section 5 and table 5: searched with 12 epochs on CIFAR-10, "
+                "the cell found is scored with 200 epochs on all data sets",
+                scores=(
+                    *_final("cifar10", "cifar10 "),
+                    *_final("cifar100", "cifar100 "),
+                    *_final("imagenet16-120", "imagenet16-120 "),
+                ),
+                recipe="nb201-12",
+                budgets={"*": 12_000.0},
+            ),
+            Protocol(
+                name="nats-tss",
+                source="Dong et al., NATS-Bench, TPAMI 2021, topology search space: searched with 12 epochs and scored "
+                "with 200 epochs on the same data set; the last evaluation may end after the budget",
+                scores=_final(None, ""),
+                recipe="nb201-12",
+                overshoot=True,
+                budgets={"cifar10": 20_000.0, "cifar100": 40_000.0, "imagenet16-120": 120_000.0},
+            ),
+        )
+    }
+)
+
+
+def get_protocol(protocol: str | Protocol) -> Protocol:
+    """Return a protocol by name, or the one given; raises `UnknownName` with near names."""
+    if isinstance(protocol, Protocol):
+        return protocol
+    try:
+        return PROTOCOLS[protocol]
+    except KeyError:
+        raise UnknownName("protocol", protocol, PROTOCOLS) from None

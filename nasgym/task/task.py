@@ -1,0 +1,358 @@
+"""A benchmark under a protocol, with a clock: the thing that agents search and environments wrap."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasgym.benchmark import AGGREGATE, Benchmark, TableView, check_seed_policy
+from nasgym.errors import InvalidArchitecture, InvalidSetting, MissingResult
+from nasgym.spaces import Indices, Space
+from nasgym.spaces.base import check_genotypes
+from nasgym.task.clock import SimulatedClock
+from nasgym.task.draws import draw, draws
+from nasgym.task.protocols import Protocol
+from nasgym.task.trajectory import Trajectory, TrajectoryArrays
+
+__all__ = ["Incumbent", "Outcome", "Result", "Task"]
+
+_COSTS = ("train_seconds", "valid_seconds")
+
+
+class Result(NamedTuple):
+    """One evaluation.
+
+    Attributes:
+        index: The architecture.
+        accuracy: What the protocol shows the agent, a fraction; NaN where the evaluation was refused.
+        seconds: Simulated seconds charged.
+        seed: The seed whose training answered; -1 is the mean over seeds.
+        epochs: Epochs it was read at; 0 is the whole training.
+        finished: Simulated time at which the result came in.
+        counted: False where the budget refused the evaluation: it did not run.
+    """
+
+    index: int
+    accuracy: float
+    seconds: float
+    seed: int
+    epochs: int
+    finished: float
+    counted: bool
+
+
+class Outcome(NamedTuple):
+    """A batch of evaluations: the fields of `Result` as arrays ``[n]``."""
+
+    indices: NDArray[np.int64]
+    accuracies: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+    seeds: NDArray[np.int64]
+    finished: NDArray[np.float64]
+    counted: NDArray[np.bool_]
+
+
+class Incumbent(NamedTuple):
+    """The best evaluation of whole trainings so far; the first one wins a tie."""
+
+    index: int
+    accuracy: float
+    finished: float
+
+
+class Task:
+    """What an agent faces.
+
+    Args:
+        benchmark: The table that is searched.
+        protocol: The rules.
+        budget: Simulated seconds; None: the protocol's own for this data set, infinity: none.
+        workers: Simulated workers.
+        seed: Picks which stored seeds answer, where the protocol says ``"random"``.
+        record: Whether the trajectory is kept; without it only the incumbent is.
+
+    Attributes:
+        trajectory: All evaluations so far, in the order in which results came in.
+        evaluations: How many evaluations were counted.
+        incumbent: The best so far, or None.
+    """
+
+    def __init__(
+        self,
+        benchmark: Benchmark,
+        protocol: Protocol,
+        *,
+        budget: float | None = None,
+        workers: int = 1,
+        seed: int = 0,
+        record: bool = True,
+    ) -> None:
+        """Join the parts and start the clock at zero."""
+        check_seed_policy(protocol.seeds)
+        self.benchmark, self.protocol, self.record = benchmark, protocol, record
+        budget = protocol.budget(benchmark.key.dataset) if budget is None else budget
+        self.clock = SimulatedClock(budget, workers=workers, overshoot=protocol.overshoot)
+        self._metrics = (protocol.metric, *_COSTS)
+        self.restart(seed)
+
+    def restart(self, seed: int | None = None) -> None:
+        """Begin anew at zero seconds; with a ``seed`` for other draws."""
+        if seed is not None:
+            self.seed = int(seed)
+        self.clock.restart()
+        self.trajectory = Trajectory()
+        self.evaluations = 0
+        self.incumbent: Incumbent | None = None
+        self._started = 0
+        self._pending: list[tuple[float, int, Result]] = []
+        self._charged: set[tuple[int, int | None]] = set()
+
+    @property
+    def space(self) -> Space:
+        """The search space."""
+        return self.benchmark.space
+
+    @property
+    def name(self) -> str:
+        """``space/dataset``, the id that `nasgym.task.make_task` takes."""
+        return f"{self.benchmark.key.space}/{self.benchmark.key.dataset}"
+
+    @property
+    def budget(self) -> float:
+        """Simulated seconds that may be spent; infinite where there is no budget."""
+        return self.clock.budget
+
+    @property
+    def workers(self) -> int:
+        """Simulated workers."""
+        return self.clock.workers
+
+    @property
+    def seconds(self) -> float:
+        """Simulated seconds so far."""
+        return self.clock.now
+
+    @property
+    def remaining(self) -> float:
+        """Simulated seconds left."""
+        return self.clock.remaining
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the budget is spent: nothing that is submitted now would run."""
+        return self.clock.exhausted
+
+    def evaluate(self, genotypes: NDArray[np.integer]) -> Outcome:
+        """Evaluate a batch ``int8[n, num_decisions]`` and wait for all of it.
+
+        Each evaluation is charged and appended to the trajectory. Where the budget refuses one, it and all after it
+        come back with ``counted`` False and an accuracy of NaN.
+
+        Raises:
+            InvalidArchitecture: A row is not in the space.
+            MissingResult: A result is not in the table and may not be trained, or its seconds are unknown.
+        """
+        return self.evaluate_indices(self._indices(genotypes))
+
+    def evaluate_indices(self, indices: Indices) -> Outcome:
+        """Evaluate architectures given by index ``int64[n]``; otherwise as `evaluate`."""
+        if self._pending:
+            raise InvalidSetting(f"{len(self._pending)} submitted jobs are running: call next() until it gives None.")
+        if len(indices) == 1 and self.clock.workers == 1:
+            return _as_outcome(self.evaluate_index(int(indices[0])))
+        out = _refused(indices, self.clock.now)
+        done = 0
+        while done < len(indices) and not self.clock.exhausted:
+            done += self._evaluate_known(indices, done, out)
+            if done < len(indices) and not self.clock.exhausted:
+                self.benchmark.ensure(int(indices[done]), self.protocol.seeds)
+        out.finished[~out.counted] = self.clock.now
+        return out
+
+    def evaluate_index(self, index: int) -> Result:
+        """Evaluate one architecture on one worker: the scalar form of `evaluate_indices`."""
+        if self.clock.exhausted:
+            return Result(index, math.nan, 0.0, AGGREGATE, 0, self.clock.now, False)
+        accuracy, seconds, seed = self._read(index, None)
+        finished = self.clock.charge(seconds)
+        if finished is None:
+            return Result(index, math.nan, 0.0, seed, 0, self.clock.now, False)
+        self._started += 1
+        result = Result(index, accuracy, seconds, seed, 0, finished, True)
+        self._count(result)
+        return result
+
+    def submit(self, genotype: NDArray[np.integer], epochs: int | None = None) -> bool:
+        """Start an evaluation on the simulated worker that is free first.
+
+        Args:
+            genotype: ``int8[num_decisions]``.
+            epochs: Train for so many epochs only; None: all of the protocol's.
+
+        Returns:
+            False where the budget refuses it; then nothing is running that was not running before.
+        """
+        if self.clock.exhausted:
+            return False
+        index = int(self._indices(np.asarray(genotype)[None])[0])
+        accuracy, seconds, seed = self._read(index, epochs)
+        finished = self.clock.start(seconds)
+        if finished is None:
+            return False
+        result = Result(index, accuracy, seconds, seed, epochs or 0, finished, True)
+        heapq.heappush(self._pending, (finished, self._started, result))
+        self._started += 1
+        return True
+
+    def next(self) -> Result | None:
+        """Wait for the submitted evaluation that ends first; None when nothing is running."""
+        if not self._pending:
+            return None
+        finished, _, result = heapq.heappop(self._pending)
+        self.clock.advance(finished)
+        self._count(result)
+        return result
+
+    @property
+    def running(self) -> int:
+        """How many submitted evaluations have not come back yet."""
+        return len(self._pending)
+
+    def _indices(self, genotypes: NDArray[np.integer]) -> Indices:
+        rows = check_genotypes(genotypes, self.space.num_decisions)
+        valid = self.space.is_valid(rows)
+        if not valid.all():
+            bad = rows[int(np.argmin(valid))].tolist()
+            raise InvalidArchitecture(
+                f"{bad} is not an architecture of {self.space.name}: its {self.space.num_decisions} decisions have "
+                f"{self.space.choices.tolist()} options, counted from 0."
+            )
+        return self.space.index(rows)
+
+    def _read(self, index: int, epochs: int | None) -> tuple[float, float, int]:
+        """Return accuracy, seconds to charge and seed of the next evaluation, training it where it is missing."""
+        number = draw(self.seed, self._started)
+        view = self._view(epochs)
+        slot = view.slot(index, self.protocol.seeds, number)
+        accuracy = view.value(self.protocol.metric, slot, index)
+        if accuracy != accuracy:  # NaN: not in the table
+            self.benchmark.ensure(index, self.protocol.seeds)
+            view = self._view(epochs)
+            slot = view.slot(index, self.protocol.seeds, number)
+            accuracy = view.value(self.protocol.metric, slot, index)
+            if accuracy != accuracy:
+                raise MissingResult(self._unknown(index, self.protocol.metric, epochs))
+        training, validation = (view.value(cost, slot, index) for cost in _COSTS)
+        if training != training and not math.isinf(self.budget):
+            raise MissingResult(self._unknown(index, _COSTS[0], epochs))
+        seconds = _known(training) + _known(validation)
+        if not self.protocol.charge_repeats:
+            seconds = self._unless_charged(index, epochs, seconds)
+        return accuracy, seconds, int(view.seeds[slot])
+
+    def _evaluate_known(self, indices: Indices, done: int, out: Outcome) -> int:
+        """Evaluate ``indices[done:]`` up to the first that is missing; return how many of them were read."""
+        rows = indices[done:]
+        view = self._view(None)
+        slots = view.slots(rows, self.protocol.seeds, draws(self.seed, self._started, len(rows)))
+        accuracies = view.values(self.protocol.metric, slots, rows)
+        missing = np.isnan(accuracies)
+        read = int(np.argmax(missing)) if missing.any() else len(rows)
+        rows, slots = rows[:read], slots[:read]
+        seconds = self._seconds(view, slots, rows)
+        finished = self.clock.charge_all(seconds)
+        n = len(finished)
+        batch = TrajectoryArrays(
+            rows[:n], view.seeds[slots[:n]], np.zeros(n, np.int64), accuracies[:n], seconds[:n], finished
+        )
+        for target, source in zip(
+            (out.accuracies, out.seconds, out.seeds, out.finished),
+            (batch.accuracies, batch.seconds, batch.seeds, batch.finished),
+            strict=True,
+        ):
+            target[done : done + n] = source
+        out.counted[done : done + n] = True
+        self._count_batch(batch)
+        return read
+
+    def _seconds(self, view: TableView, slots: NDArray[np.int64], rows: Indices) -> NDArray[np.float64]:
+        training, validation = (view.values(cost, slots, rows) for cost in _COSTS)
+        if not math.isinf(self.budget) and np.isnan(training).any():
+            raise MissingResult(self._unknown(int(rows[np.argmax(np.isnan(training))]), _COSTS[0], None))
+        seconds = np.nan_to_num(training) + np.nan_to_num(validation)
+        if not self.protocol.charge_repeats:
+            seconds = np.array(
+                [self._unless_charged(i, None, s) for i, s in zip(rows.tolist(), seconds.tolist(), strict=True)],
+                dtype=np.float64,
+            )
+        return seconds
+
+    def _unless_charged(self, index: int, epochs: int | None, seconds: float) -> float:
+        if (index, epochs) in self._charged:
+            return 0.0
+        self._charged.add((index, epochs))
+        return seconds
+
+    def _view(self, epochs: int | None) -> TableView:
+        return self.benchmark.view(self._metrics, self.protocol.epoch if epochs is None else epochs)
+
+    def _count(self, result: Result) -> None:
+        self.evaluations += 1
+        if result.epochs == 0 and (self.incumbent is None or result.accuracy > self.incumbent.accuracy):
+            self.incumbent = Incumbent(result.index, result.accuracy, result.finished)
+        if self.record:
+            self.trajectory.append(
+                result.index, result.seed, result.epochs, result.accuracy, result.seconds, result.finished
+            )
+
+    def _count_batch(self, batch: TrajectoryArrays) -> None:
+        n = len(batch.indices)
+        if not n:
+            return
+        self.evaluations += n
+        self._started += n
+        best = int(np.argmax(batch.accuracies))
+        if self.incumbent is None or batch.accuracies[best] > self.incumbent.accuracy:
+            self.incumbent = Incumbent(
+                int(batch.indices[best]), float(batch.accuracies[best]), float(batch.finished[best])
+            )
+        if self.record:
+            self.trajectory.extend(batch)
+
+    def _unknown(self, index: int, metric: str, epochs: int | None) -> str:
+        at = "" if epochs is None else f" at epoch {epochs}"
+        return (
+            f"the table {self.benchmark.key} does not know {metric} of architecture {index}{at}. A budget in seconds "
+            "needs train_seconds: import them, or search without a budget."
+        )
+
+
+def _known(seconds: float) -> float:
+    return 0.0 if seconds != seconds else seconds
+
+
+def _refused(indices: Indices, now: float) -> Outcome:
+    n = len(indices)
+    return Outcome(
+        np.asarray(indices, dtype=np.int64),
+        np.full(n, np.nan),
+        np.zeros(n),
+        np.full(n, AGGREGATE, dtype=np.int64),
+        np.full(n, now),
+        np.zeros(n, dtype=np.bool_),
+    )
+
+
+def _as_outcome(result: Result) -> Outcome:
+    return Outcome(
+        np.array([result.index]),
+        np.array([result.accuracy]),
+        np.array([result.seconds]),
+        np.array([result.seed]),
+        np.array([result.finished]),
+        np.array([result.counted]),
+    )
