@@ -1,0 +1,5 @@
+"""Checks and made-up tables for people who write their own spaces, tasks and agents."""
+
+from nasgym.testing.synthetic import fill_synthetic, synthetic_evaluations
+
+__all__ = ["fill_synthetic", "synthetic_evaluations"]
