@@ -17,12 +17,14 @@ __all__ = [
     "InvalidTable",
     "MissingResult",
     "NasgymError",
+    "ResultConflict",
     "RunFailed",
     "StoreDamaged",
     "StoreError",
     "StoreFull",
     "StoreReadOnly",
     "StoreSchemaError",
+    "TableMismatch",
     "UnknownName",
     "near_names",
 ]
@@ -94,6 +96,14 @@ class StoreDamaged(StoreError, ValueError):
 
 class StoreSchemaError(StoreError, ValueError):
     """A store written by a newer version of nasgym."""
+
+
+class ResultConflict(StoreError, ValueError):
+    """A result for an architecture and seed that contradicts the stored one."""
+
+
+class TableMismatch(StoreError, ValueError):
+    """A table asked for with another size, recipe or data set than it was made with."""
 
 
 class UnknownName(NasgymError, LookupError):

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nasgym.errors import InvalidSetting, StoreDamaged, StoreSchemaError, UnknownName
 
-__all__ = ["METRICS", "SPLITS", "Evaluation", "Seed", "Series", "Unit", "decode", "encode", "mean"]
+__all__ = ["METRICS", "SPLITS", "Evaluation", "Seed", "Series", "TableKey", "Unit", "decode", "encode", "mean"]
 
 SPLITS = ("train", "valid", "test")
 """``train`` is trained on, ``valid`` is what an agent sees, ``test`` is looked up by a study after the run."""
@@ -42,6 +42,40 @@ _LENGTH = struct.Struct("<I")
 _MAX_BODY = 64 << 20  # bytes; a record that claims to inflate to more is damaged
 _DTYPES = ("<f2", "<f4", "<f8")
 _DIVISOR = {"percent": 100.0}
+
+
+@dataclass(frozen=True, order=True)
+class TableKey:
+    """The name of a table, all results of one search space, data set and recipe; `str` and `parse` are inverses.
+
+    Attributes:
+        space: A search space, such as ``"nb201"``.
+        dataset: A data set, such as ``"cifar10"`` or ``"imagefolder:/data/flowers"``.
+        recipe: A training recipe, such as ``"nb201-12"``.
+    """
+
+    space: str
+    dataset: str
+    recipe: str
+
+    def __post_init__(self) -> None:
+        """Raise `InvalidSetting` for a part that is empty, or a slash where only a data set may have one."""
+        if not (self.space and self.dataset and self.recipe) or "/" in self.space or "/" in self.recipe:
+            raise InvalidSetting(
+                f"a table is named SPACE/DATASET/RECIPE, such as nb201/cifar10/nb201-12; "
+                f"got {self.space!r}, {self.dataset!r}, {self.recipe!r}."
+            )
+
+    def __str__(self) -> str:
+        """Return ``space/dataset/recipe``."""
+        return f"{self.space}/{self.dataset}/{self.recipe}"
+
+    @classmethod
+    def parse(cls, text: str) -> TableKey:
+        """Return the key whose `str` is ``text``; the data set may hold slashes."""
+        space, _, rest = text.partition("/")
+        dataset, _, recipe = rest.rpartition("/")
+        return cls(space, dataset, recipe)
 
 
 @dataclass(frozen=True, eq=False)

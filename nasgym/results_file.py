@@ -1,0 +1,247 @@
+"""Results in one portable file: written where there is no store, merged into one later. numpy only.
+
+The file is ``magic "NASGYMRF" | version u32`` and then frames ``kind u8 | length u32 | crc32 u32 | payload``,
+little-endian. A frame ``T`` names the table (JSON, `TableMeta`) to which the following frames ``R`` (one evaluation
+each, `nasgym.results.encode`) belong. A file can be appended to, and one that was cut off gives all its whole frames.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, NamedTuple
+
+from nasgym.errors import InvalidSetting, StoreDamaged, StoreError, StoreSchemaError
+from nasgym.results import Evaluation, TableKey, decode, encode
+
+__all__ = ["ResultsWriter", "Row", "TableMeta", "is_results_file", "read_results", "write_results"]
+
+FILE_VERSION = 1
+_MAGIC = b"NASGYMRF"
+_HEAD = struct.Struct("<8sI")
+_FRAME = struct.Struct("<cII")
+_TABLE, _RESULT = b"T", b"R"
+_MAX_FRAME = 256 << 20  # bytes; a frame that claims more is damaged
+
+
+@dataclass(frozen=True)
+class TableMeta:
+    """What a table was made with.
+
+    Attributes:
+        key: Its name.
+        size: Architectures in the search space; an index is below it.
+        recipe: The recipe's definition, where known; a table holds results of one definition only.
+        fingerprint: sha256 of the data set, where known; likewise.
+        created: When the table was made, ISO 8601.
+    """
+
+    key: TableKey
+    size: int
+    recipe: Mapping[str, Any] | None = None
+    fingerprint: str | None = None
+    created: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise `InvalidSetting` for a size below 1."""
+        if not isinstance(self.size, int) or self.size < 1:
+            raise InvalidSetting(f"a table has at least one architecture; got the size {self.size!r} for {self.key}.")
+
+    def encode(self) -> bytes:
+        """Return the record's bytes, JSON; raises `InvalidSetting` for a recipe that JSON cannot hold."""
+        try:
+            return json.dumps(
+                {
+                    "key": [self.key.space, self.key.dataset, self.key.recipe],
+                    "size": self.size,
+                    "recipe": None if self.recipe is None else dict(self.recipe),
+                    "fingerprint": self.fingerprint,
+                    "created": self.created,
+                },
+                ensure_ascii=False,
+                sort_keys=True,
+            ).encode()
+        except (TypeError, ValueError) as error:
+            raise InvalidSetting(f"the recipe of {self.key} must be plain JSON values ({error}).") from error
+
+    @classmethod
+    def decode(cls, data: bytes) -> TableMeta:
+        """Return the record; raises `StoreDamaged`."""
+        try:
+            record = json.loads(bytes(data))
+            space, dataset, recipe = record["key"]
+            return cls(
+                TableKey(space, dataset, recipe),
+                record["size"],
+                record["recipe"],
+                record["fingerprint"],
+                record["created"],
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreDamaged(f"the description of a table cannot be read ({error}).") from error
+
+
+class Row(NamedTuple):
+    """One evaluation and the table it belongs to."""
+
+    table: TableMeta
+    evaluation: Evaluation
+
+
+class ResultsWriter:
+    """Writes a file of results, as a context manager.
+
+    Args:
+        path: The file.
+        append: Continue an existing file, after its last whole frame; otherwise it is written anew.
+
+    Raises:
+        StoreDamaged: The file to append to is not a file of results.
+    """
+
+    def __init__(self, path: Path | str, *, append: bool = False) -> None:
+        self.path = Path(path)
+        self._table: TableMeta | None = None
+        with _named_errors(self.path):
+            if append and self.path.exists() and self.path.stat().st_size:
+                end = _end_of_whole_frames(self.path)
+                self._file: BinaryIO = self.path.open("r+b")
+                self._file.truncate(end)
+                self._file.seek(end)
+            else:
+                self._file = self.path.open("wb")
+                self._file.write(_HEAD.pack(_MAGIC, FILE_VERSION))
+
+    def write(self, table: TableMeta, evaluations: Iterable[Evaluation]) -> int:
+        """Write evaluations of one table and return how many; they are on the disk when this returns."""
+        count = 0
+        with _named_errors(self.path):
+            if table != self._table:
+                self._frame(_TABLE, table.encode())
+                self._table = table
+            for evaluation in evaluations:
+                self._frame(_RESULT, encode(evaluation))
+                count += 1
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        return count
+
+    def close(self) -> None:
+        """Close the file; calling it twice is allowed."""
+        self._file.close()
+
+    def __enter__(self) -> ResultsWriter:
+        """Return the writer itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def _frame(self, kind: bytes, payload: bytes) -> None:
+        self._file.write(_FRAME.pack(kind, len(payload), zlib.crc32(payload, zlib.crc32(kind))))
+        self._file.write(payload)
+
+
+def write_results(
+    path: Path | str, table: TableMeta, evaluations: Iterable[Evaluation], *, append: bool = False
+) -> int:
+    """Write (or append) evaluations of one table to a file and return how many."""
+    with ResultsWriter(path, append=append) as writer:
+        return writer.write(table, evaluations)
+
+
+def read_results(path: Path | str) -> Iterator[Row]:
+    """Iterate over the rows of a file.
+
+    Raises:
+        StoreDamaged: At the first frame that is cut off or not as it was written, after all rows before it were
+            given; the message names its offset in bytes.
+        StoreSchemaError: The file was written by a newer version.
+    """
+    table: TableMeta | None = None
+    for offset, kind, payload in _frames(Path(path)):
+        if kind == _TABLE:
+            table = TableMeta.decode(payload)
+        elif table is None:
+            raise StoreDamaged(f"{path} has a result at byte {offset} before any table.")
+        else:
+            yield Row(table, decode(payload))
+
+
+def is_results_file(path: Path | str) -> bool:
+    """Tell whether a path is a file that starts as a file of results does."""
+    path = Path(path)
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
+def _frames(path: Path) -> Iterator[tuple[int, bytes, bytes]]:
+    """Iterate over ``(offset behind the frame, kind, payload)``."""
+    with _named_errors(path), path.open("rb") as file:
+        _check_head(path, file.read(_HEAD.size))
+        offset = _HEAD.size
+        while head := file.read(_FRAME.size):
+            cut_off = f"{path} is cut off in the frame at byte {offset}: the rows before it are whole."
+            if len(head) < _FRAME.size:
+                raise StoreDamaged(cut_off)
+            kind, length, checksum = _FRAME.unpack(head)
+            if kind not in (_TABLE, _RESULT) or length > _MAX_FRAME:
+                raise StoreDamaged(f"{path} has no frame at byte {offset}: the rows before it are whole.")
+            payload = file.read(length)
+            if len(payload) < length:
+                raise StoreDamaged(cut_off)
+            if zlib.crc32(payload, zlib.crc32(kind)) != checksum:
+                raise StoreDamaged(
+                    f"the checksum of the frame at byte {offset} of {path} does not match: the rows before it are whole."
+                )
+            offset += _FRAME.size + length
+            yield offset, kind, payload
+
+
+def _check_head(path: Path, head: bytes) -> None:
+    if len(head) < _HEAD.size or not head.startswith(_MAGIC):
+        raise StoreDamaged(f"{path} is not a file of results: it starts with {head[:8]!r} instead of {_MAGIC!r}.")
+    version = _HEAD.unpack(head)[1]
+    if version > FILE_VERSION:
+        raise StoreSchemaError(f"{path} has version {version}, this nasgym reads up to {FILE_VERSION}: upgrade it.")
+
+
+def _end_of_whole_frames(path: Path) -> int:
+    end = _HEAD.size
+    frames = _frames(path)
+    try:
+        for offset, _, _ in frames:
+            end = offset
+    except StoreDamaged:
+        with path.open("rb") as file:
+            _check_head(path, file.read(_HEAD.size))  # not a file of results at all: leave it alone
+    return end
+
+
+class _named_errors:  # noqa: N801 - reads as a statement
+    """Turn the system's errors on a file into `StoreError`, with the path and what to do."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, OSError) and not isinstance(error, StoreError):
+            raise StoreError(
+                f"the file of results {self._path} cannot be used ({error}): check the path and the room on the disk."
+            ) from error
