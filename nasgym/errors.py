@@ -11,6 +11,7 @@ __all__ = [
     "DeviceMemoryExhausted",
     "EpisodeOver",
     "InvalidAction",
+    "InvalidAgent",
     "InvalidArchitecture",
     "InvalidBudget",
     "InvalidSetting",
@@ -40,6 +41,10 @@ class InvalidArchitecture(NasgymError, ValueError):
 
 class InvalidAction(NasgymError, ValueError):
     """An action outside the action space, or one that the action mask forbids."""
+
+
+class InvalidAgent(NasgymError, TypeError):
+    """A file or a class that cannot be used as an agent."""
 
 
 class InvalidBudget(NasgymError, ValueError):

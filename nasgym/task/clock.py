@@ -18,26 +18,38 @@ class SimulatedClock:
 
     A job that would start at or after the budget is refused. One that would end after it is refused too, or allowed
     with ``overshoot``. The first refusal ends the clock: later, shorter jobs are not squeezed in (both published
-    protocols stop there).
+    protocols stop there). A limit on the number of jobs ends it in the same way.
 
     Attributes:
         budget: In simulated seconds; infinite where there is none.
         workers: Simulated workers; a job starts on the one that is free first.
+        max_jobs: How many jobs may run; infinite where there is no limit.
         now: The simulated time of the latest result.
         exhausted: Whether a job was refused, or none can start any more.
     """
 
-    def __init__(self, budget: float | None = None, *, workers: int = 1, overshoot: bool = False) -> None:
+    def __init__(
+        self,
+        budget: float | None = None,
+        *,
+        workers: int = 1,
+        overshoot: bool = False,
+        max_jobs: int | None = None,
+    ) -> None:
         """Start at zero seconds with all workers free."""
         if not isinstance(workers, int) or workers < 1:
             raise InvalidSetting(f"workers must be a whole number of 1 or more; got {workers!r}.")
+        if max_jobs is not None and (isinstance(max_jobs, bool) or not isinstance(max_jobs, int) or max_jobs < 1):
+            raise InvalidBudget(f"a limit of evaluations is a whole number above 0 (None: no limit); got {max_jobs!r}.")
         self.budget = check_budget(budget)
+        self.max_jobs = math.inf if max_jobs is None else max_jobs
         self.workers, self.overshoot = workers, overshoot
         self.restart()
 
     def restart(self) -> None:
         """Go back to zero seconds."""
         self.now, self.exhausted = 0.0, False
+        self._jobs = 0
         self._free = [0.0] * self.workers
 
     @property
@@ -53,6 +65,7 @@ class SimulatedClock:
             self.exhausted = True
             return None
         heapq.heapreplace(self._free, ends)
+        self._count(1)
         return ends
 
     def advance(self, to: float) -> None:
@@ -82,12 +95,19 @@ class SimulatedClock:
         self.advance(self._free[0])
         return np.array(ends, dtype=np.float64)
 
+    def _count(self, jobs: int) -> None:
+        self._jobs += jobs
+        if self._jobs >= self.max_jobs:
+            self.exhausted = True
+
     def _charge_in_turn(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Charge one worker with job after job: the prefix that fits, summed in the order of single charges."""
         times = np.cumsum(np.concatenate([[self.now], seconds]))  # sequential, so equal to charging one by one
         began, ends = times[:-1], times[1:]
         fits = (began < self.budget) & (self.overshoot | (ends <= self.budget))
         accepted = 0 if self.exhausted else len(fits) if fits.all() else int(np.argmin(fits))
+        accepted = int(min(accepted, self.max_jobs - self._jobs))
+        self._count(accepted)
         if accepted:
             self.now = float(ends[accepted - 1])
             self._free[0] = self.now

@@ -35,6 +35,7 @@ def make_task(
     seeds: SeedPolicy | None = None,
     budget: float | None = None,
     workers: int = 1,
+    max_evaluations: int | None = None,
     seed: int = 0,
     charge_repeats: bool | None = None,
     on_missing: OnMissing = "train",
@@ -51,6 +52,7 @@ def make_task(
         seeds: Which stored training answers; None: the protocol's.
         budget: Simulated seconds; None: the protocol's, else no budget.
         workers: Simulated workers.
+        max_evaluations: How many evaluations may run, beside the budget; None: no limit.
         seed: Picks the stored seeds under ``seeds="random"``.
         charge_repeats: Whether repeated architectures are charged again; None: the protocol's.
         on_missing: ``"train"`` trains what the table lacks, ``"error"`` raises `MissingResult`.
@@ -60,17 +62,23 @@ def make_task(
 
     Raises:
         UnknownName: No space, data set, recipe or protocol has that name.
-        InvalidBudget: The budget is not above zero.
+        InvalidBudget: The budget or ``max_evaluations`` is not above zero.
     """
     rules = get_protocol(protocol)
     if seeds is not None:
         rules = replace(rules, seeds=seeds)
     if charge_repeats is not None:
         rules = replace(rules, charge_repeats=charge_repeats)
-    benchmark = make_benchmark(
-        name, recipe=recipe or rules.recipe, on_missing=on_missing, device=device, store=store
+    benchmark = make_benchmark(name, recipe=recipe or rules.recipe, on_missing=on_missing, device=device, store=store)
+    return Task(
+        benchmark,
+        rules,
+        budget=budget,
+        workers=workers,
+        max_evaluations=max_evaluations,
+        seed=seed,
+        record=record,
     )
-    return Task(benchmark, rules, budget=budget, workers=workers, seed=seed, record=record)
 
 
 def make_benchmark(
@@ -113,7 +121,9 @@ class _LazyTrainer:
         from nasgym.training import Trainer  # torch: only where something is trained
 
         if self._store.readonly:
-            raise InvalidSetting(f'the store {self._store.path} is read-only: use on_missing="error", or another store.')
+            raise InvalidSetting(
+                f'the store {self._store.path} is read-only: use on_missing="error", or another store.'
+            )
         recipe = get_recipe(self._key.recipe)
         trainer = Trainer(self._space, self._key.dataset, recipe, device=self._device)
         self._store.ensure_table(

@@ -72,6 +72,7 @@ class Task:
         protocol: The rules.
         budget: Simulated seconds; None: the protocol's own for this data set, infinity: none.
         workers: Simulated workers.
+        max_evaluations: How many evaluations may run, beside the budget; None: no limit.
         seed: Picks which stored seeds answer, where the protocol says ``"random"``.
         record: Whether the trajectory is kept; without it only the incumbent is.
 
@@ -88,6 +89,7 @@ class Task:
         *,
         budget: float | None = None,
         workers: int = 1,
+        max_evaluations: int | None = None,
         seed: int = 0,
         record: bool = True,
     ) -> None:
@@ -95,7 +97,8 @@ class Task:
         check_seed_policy(protocol.seeds)
         self.benchmark, self.protocol, self.record = benchmark, protocol, record
         budget = protocol.budget(benchmark.key.dataset) if budget is None else budget
-        self.clock = SimulatedClock(budget, workers=workers, overshoot=protocol.overshoot)
+        self.max_evaluations = max_evaluations
+        self.clock = SimulatedClock(budget, workers=workers, overshoot=protocol.overshoot, max_jobs=max_evaluations)
         self._metrics = (protocol.metric, *_COSTS)
         self.restart(seed)
 
@@ -143,8 +146,13 @@ class Task:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the budget is spent: nothing that is submitted now would run."""
+        """Whether the budget or ``max_evaluations`` is spent: nothing that is submitted now would run."""
         return self.clock.exhausted
+
+    @property
+    def bounded(self) -> bool:
+        """Whether every search ends: a limit of evaluations, or a budget that each evaluation uses up a part of."""
+        return self.max_evaluations is not None or (self.protocol.charge_repeats and not math.isinf(self.budget))
 
     def evaluate(self, genotypes: NDArray[np.integer]) -> Outcome:
         """Evaluate a batch ``int8[n, num_decisions]`` and wait for all of it.
@@ -180,7 +188,7 @@ class Task:
         accuracy, seconds, seed = self._read(index, None)
         finished = self.clock.charge(seconds)
         if finished is None:
-            return Result(index, math.nan, 0.0, seed, 0, self.clock.now, False)
+            return Result(index, math.nan, 0.0, AGGREGATE, 0, self.clock.now, False)
         self._started += 1
         result = Result(index, accuracy, seconds, seed, 0, finished, True)
         self._count(result)

@@ -1,0 +1,150 @@
+"""What an agent is: a frozen dataclass of hyper-parameters with one method that spends a task's budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, Protocol, TypeVar, cast
+
+import numpy as np
+
+from nasgym.errors import InvalidBudget, InvalidSetting
+from nasgym.task import Task
+
+__all__ = ["Agent", "Setting", "begin", "check_settings", "describe", "setting"]
+
+T = TypeVar("T")
+_NO_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+
+
+class Agent(Protocol):
+    """An algorithm that spends a task's budget.
+
+    The agents of this package are frozen dataclasses that inherit the class variables below; of a user's own class
+    only `search` is asked.
+
+    Attributes:
+        name: The id of the agent.
+        family: What kind of algorithm it is (``"evolution"``).
+        source: Where it is published, with the section.
+        presets: Named settings: ``presets["nats"] == {"learning_rate": 0.01}``.
+    """
+
+    name: ClassVar[str] = ""
+    family: ClassVar[str] = "own"
+    source: ClassVar[str] = ""
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = _NO_PRESETS
+
+    def search(self, task: Task, seed: int) -> None:
+        """Evaluate architectures with ``task.evaluate(...)`` until ``task.exhausted``.
+
+        The task keeps the record: its trajectory and incumbent are the result. The seed determines the run, and no
+        global random state is left changed.
+        """
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One hyper-parameter, for people to read.
+
+    Attributes:
+        name: The keyword that sets it.
+        default: Its default.
+        doc: What it is, with its unit and where the default comes from.
+    """
+
+    name: str
+    default: Any
+    doc: str
+
+
+def setting(
+    default: T, doc: str, *, low: float | None = None, above: float | None = None, high: float | None = None,
+    options: tuple[Any, ...] = (),
+) -> T:  # fmt: skip
+    """Declare a hyper-parameter of an agent: a dataclass field with its documentation and bounds.
+
+    Args:
+        default: The default; values must be of its type.
+        doc: What it is, with its unit and where the default comes from.
+        low: The least allowed value.
+        above: Values must be greater than this.
+        high: The greatest allowed value.
+        options: All allowed values, where there are few.
+    """
+    metadata = {"doc": doc, "low": low, "above": above, "high": high, "options": options}
+    return cast("T", field(default=default, metadata=metadata))
+
+
+def describe(agent: type[Any] | Any) -> tuple[Setting, ...]:
+    """Return the hyper-parameters of an agent or its class; the documentation is empty where `setting` was not used."""
+    if not is_dataclass(agent):
+        return ()
+    return tuple(Setting(f.name, _default(f), f.metadata.get("doc", "")) for f in fields(agent) if f.init)
+
+
+def check_settings(agent: Any) -> None:
+    """Raise `InvalidSetting` where a hyper-parameter is not of its default's type or is out of its bounds."""
+    for item in fields(agent):
+        if "doc" in item.metadata:
+            _check(type(agent).__name__, item, getattr(agent, item.name))
+
+
+def begin(task: Task, seed: int) -> np.random.Generator:
+    """Return the generator of a run, or raise `InvalidBudget` where nothing would ever end it.
+
+    Every agent's search starts here.
+    """
+    if not task.bounded:
+        raise InvalidBudget(
+            f"a search on {task.name} would never end: its budget is {task.budget} simulated seconds"
+            f"{'' if task.protocol.charge_repeats else ', repeated architectures cost nothing'} and max_evaluations "
+            f"is {task.max_evaluations}. Give the task budget= or max_evaluations=."
+        )
+    return np.random.default_rng(seed)
+
+
+def _default(item: Field[Any]) -> Any:
+    if item.default is not MISSING:
+        return item.default
+    return item.default_factory() if item.default_factory is not MISSING else None
+
+
+def _check(owner: str, item: Field[Any], value: Any) -> None:
+    rules = item.metadata
+    bounds = [
+        text
+        for text, broken in (
+            (f"one of {rules['options']}", bool(rules["options"]) and value not in rules["options"]),
+            (f"of type {type(item.default).__name__}", not _same_type(value, item.default)),
+        )
+        if broken
+    ]
+    if not bounds and isinstance(value, (int, float)):
+        bounds = _broken_bounds(rules, float(value))
+    if bounds:
+        raise InvalidSetting(f"{item.name} of {owner} must be {' and '.join(bounds)}; got {value!r}. {rules['doc']}")
+
+
+def _same_type(value: Any, default: Any) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    if isinstance(default, float):
+        return isinstance(value, (int, float))
+    return isinstance(value, type(default))
+
+
+def _broken_bounds(rules: Mapping[str, Any], value: float) -> list[str]:
+    low, above, high = rules["low"], rules["above"], rules["high"]
+    broken = []
+    if not math.isfinite(value):
+        broken.append("finite")
+    if low is not None and value < low:
+        broken.append(f"at least {low}")
+    if above is not None and value <= above:
+        broken.append(f"above {above}")
+    if high is not None and value > high:
+        broken.append(f"at most {high}")
+    return broken

@@ -1,0 +1,55 @@
+"""Regularized (aging) evolution: the best of a small sample is mutated, the oldest dies."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from nasgym.agents.base import Agent, begin, check_settings, setting
+from nasgym.spaces import Genotypes
+from nasgym.task import Task
+
+__all__ = ["RegularizedEvolution"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegularizedEvolution(Agent):
+    """Keep a population; mutate the best of a random sample of it; the child replaces the oldest member.
+
+    The first members are drawn uniformly. The mutation is the search space's published one.
+    """
+
+    name: ClassVar[str] = "regularized_evolution"
+    family: ClassVar[str] = "evolution"
+    source: ClassVar[str] = (
+        "Real et al., AAAI 2019, algorithm 1; population, sample and mutation as in NAS-Bench-201, ICLR 2020, section 5"
+    )
+
+    population: int = setting(10, "Members alive at once (NAS-Bench-201, 2020).", low=1)
+    sample: int = setting(3, "Members drawn, with repetition, for a parent (NAS-Bench-201, 2020).", low=1)
+
+    def __post_init__(self) -> None:
+        """Check the hyper-parameters."""
+        check_settings(self)
+
+    def search(self, task: Task, seed: int) -> None:
+        """Spend the task's budget."""
+        rng = begin(task, seed)
+        alive: deque[tuple[float, Genotypes]] = deque(maxlen=self.population)  # a full deque drops its oldest member
+        for member in task.space.sample(rng, self.population)[:, None]:
+            alive.append((_evaluate(task, member), member))
+        while not task.exhausted:
+            child = task.space.mutate(rng, self._parent(rng, alive))
+            alive.append((_evaluate(task, child), child))
+
+    def _parent(self, rng: np.random.Generator, alive: deque[tuple[float, Genotypes]]) -> Genotypes:
+        """Return the best of a sample, ``int8[1, num_decisions]``; the first drawn wins a tie."""
+        drawn = rng.integers(0, len(alive), size=self.sample).tolist()
+        return max((alive[i] for i in drawn), key=lambda member: member[0])[1]
+
+
+def _evaluate(task: Task, member: Genotypes) -> float:
+    return float(task.evaluate(member).accuracies[0])
