@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nasgym.errors import InvalidArchitecture
 
-__all__ = ["CellGraph", "Genotypes", "Indices", "Macro", "Mask", "Space", "check_genotypes"]
+__all__ = ["CellGraph", "Genotypes", "Indices", "Macro", "Mask", "Space", "check_genotypes", "check_indices"]
 
 Genotypes: TypeAlias = NDArray[np.int8]
 """Architectures as choices, ``int8[n, num_decisions]``."""
@@ -133,4 +133,21 @@ def check_genotypes(genotypes: NDArray[np.integer], num_decisions: int) -> Genot
         )
     if not np.issubdtype(array.dtype, np.integer):
         raise InvalidArchitecture(f"genotypes are integers; got an array of {array.dtype}.")
-    return array.astype(np.int8, copy=False)
+    if array.dtype == np.int8:
+        return array
+    return np.clip(array, -128, 127).astype(np.int8)  # no space has 128 choices: what is too large stays invalid
+
+
+def check_indices(indices: NDArray[np.integer] | Sequence[int], size: int) -> Indices:
+    """Return the batch as ``int64[n]``, or raise `InvalidArchitecture` naming the shape or the value out of bounds."""
+    array = np.asarray(indices)
+    if array.ndim != 1:
+        raise InvalidArchitecture(
+            f"a batch of indices has the shape (n,); got {array.shape}. Wrap a single one as [i]."
+        )
+    if array.size and not np.issubdtype(array.dtype, np.integer):
+        raise InvalidArchitecture(f"architecture indices are integers; got an array of {array.dtype}.")
+    outside = array[(array < 0) | (array >= size)]
+    if outside.size:
+        raise InvalidArchitecture(f"architecture index {outside[0]} is outside 0..{size - 1}.")
+    return array.astype(np.int64, copy=False)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nasgym.errors import InvalidArchitecture, near_names
 from nasgym.spaces import nb201_classes
-from nasgym.spaces.base import CellGraph, Genotypes, Indices, Macro, Mask, check_genotypes
+from nasgym.spaces.base import CellGraph, Genotypes, Indices, Macro, Mask, check_genotypes, check_indices
 
 __all__ = ["EDGES", "NB201", "OFFICIAL_ORDER_SHA256", "OPERATIONS"]
 
@@ -80,27 +80,30 @@ class NB201:
         return np.asarray(((rows >= 0) & (rows < len(OPERATIONS))).all(axis=1), dtype=np.bool_)
 
     def index(self, genotypes: NDArray[np.integer]) -> Indices:
-        """Return the official index of each architecture, ``int64[n]``. Rows are not checked."""
-        return _index_of_lexicographic()[np.asarray(genotypes) @ _PLACE_VALUES]
+        """Return the official index of each architecture, ``int64[n]``. Entries are not checked: see `is_valid`."""
+        return _index_of_lexicographic()[check_genotypes(genotypes, self.num_decisions) @ _PLACE_VALUES]
 
     def from_index(self, indices: NDArray[np.integer] | Sequence[int]) -> Genotypes:
         """Return ``int8[n, 6]``; raises `InvalidArchitecture` outside ``0..15624``."""
-        wanted = np.asarray(indices, dtype=np.int64)
-        outside = wanted[(wanted < 0) | (wanted >= SIZE)]
-        if outside.size:
-            raise InvalidArchitecture(f"nb201 index {outside.flat[0]} is outside 0..{SIZE - 1}.")
-        ranks = _lexicographic_of_index()[wanted]
+        ranks = _lexicographic_of_index()[check_indices(indices, SIZE)]
         return (ranks[:, None] // _PLACE_VALUES % len(OPERATIONS)).astype(np.int8)
 
     def to_str(self, genotypes: NDArray[np.integer]) -> list[str]:
         """Return strings of the published form ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``."""
         rows = check_genotypes(genotypes, self.num_decisions)
-        if not self.is_valid(rows).all():
-            raise InvalidArchitecture(f"genotype entries must be in 0..{len(OPERATIONS) - 1}; got {rows.tolist()[:3]}.")
+        wrong = rows[~self.is_valid(rows)]
+        if len(wrong):
+            raise InvalidArchitecture(
+                f"the entries of a genotype are in 0..{len(OPERATIONS) - 1}; got {wrong[0].tolist()}."
+            )
         return [_format([OPERATIONS[op] for op in row]) for row in rows.tolist()]
 
     def from_str(self, strings: Sequence[str]) -> Genotypes:
         """Parse architecture strings into ``int8[n, 6]``; raises `InvalidArchitecture` naming the fault."""
+        if isinstance(strings, str):
+            raise InvalidArchitecture(
+                f"from_str takes a list of architecture strings; wrap a single one: [{strings!r}]."
+            )
         return np.array([_parse(s) for s in strings], dtype=np.int8).reshape(-1, self.num_decisions)
 
     def canonical(self, genotypes: NDArray[np.integer]) -> Indices:
@@ -169,7 +172,12 @@ class NB201:
 
     def graph(self, genotype: NDArray[np.integer]) -> CellGraph:
         """Return one cell ``int8[6]`` as a graph; ``-1`` is an undecided edge."""
-        ops = [OPERATIONS[op] if op >= 0 else "?" for op in np.asarray(genotype).tolist()]
+        row = np.asarray(genotype)
+        if row.shape != (self.num_decisions,) or not ((row >= -1) & (row < len(OPERATIONS))).all():
+            raise InvalidArchitecture(
+                f"a cell to draw is {self.num_decisions} numbers in -1..{len(OPERATIONS) - 1}; got {row.tolist()}."
+            )
+        ops = [OPERATIONS[op] if op >= 0 else "?" for op in row.tolist()]
         edges = tuple((s, t, op) for (s, t), op in zip(EDGES, ops, strict=True))
         return CellGraph(nodes=("in", "1", "2", "out"), edges=edges)
 

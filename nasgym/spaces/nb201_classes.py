@@ -18,8 +18,10 @@ __all__ = ["Rule", "class_labels", "expression", "representatives"]
 Rule: TypeAlias = Literal["plain", "skips", "official", "canonical"]
 """``plain``: nothing is known of any operation (15,625 classes). ``skips``: skips are looked through (12,751).
 ``official``: a ``none`` is zero as well, the rule behind the published 6,466. ``canonical``: zeros vanish from sums,
-a sum of nothing is zero, and a sum that is looked through stays one addend (5,773): members of a class run the same
-floating-point operations but for the order of addends. (Flattening sums as well would join them into 4,930.)"""
+a sum of nothing is zero, and a sum that is looked through stays one addend (5,773). (Flattening sums as well would
+join them into 4,930.) A convolution of zero counts as zero, as in the published rule; what it really adds is the
+bias of its batch norm, a constant per channel. But for that, members of a class run the same floating-point
+operations in another order of addends."""
 
 _ZERO = "#"
 _NUM_NODES = 4
