@@ -1,0 +1,65 @@
+"""Checkpoints of long trainings: one file each, written whole or not at all, read without running code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import pickle
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+__all__ = ["Checkpoint"]
+
+_VERSION = 1
+_log = logging.getLogger(__name__)
+
+
+class Checkpoint:
+    """The checkpoint of one training.
+
+    Args:
+        folder: Where checkpoints lie; made when needed. None: nothing is written or read.
+        identity: Everything that determines the training; another identity is another file.
+        interval: Seconds between two checkpoints, so that short trainings write none.
+    """
+
+    def __init__(self, folder: Path | None, identity: Mapping[str, str], interval: float) -> None:
+        text = json.dumps({"version": _VERSION, **identity}, sort_keys=True)
+        name = hashlib.sha256(text.encode()).hexdigest()[:24]
+        self.path = None if folder is None else folder / f"{name}.ckpt"
+        self._interval, self._last = interval, time.monotonic()
+
+    def load(self, device: torch.device) -> dict[str, Any] | None:
+        """Return what was saved last, or None; a damaged file is reported in the log and counts as none."""
+        if self.path is None or not self.path.is_file():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(self.path, map_location=device, weights_only=True)
+        except (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError) as error:
+            _log.warning("the checkpoint %s cannot be read (%s); the training begins anew.", self.path, error)
+            return None
+        return state
+
+    def save_if_due(self, state: Mapping[str, Any]) -> None:
+        """Write ``state`` if the interval has passed since the last time."""
+        if self.path is None or time.monotonic() - self._last < self._interval:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_suffix(f".{os.getpid()}.tmp")
+        with partial.open("wb") as file:
+            torch.save(dict(state), file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self.path)
+        self._last = time.monotonic()
+
+    def remove(self) -> None:
+        """Delete the file: the training has ended."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)

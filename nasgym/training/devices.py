@@ -1,0 +1,60 @@
+"""Which device trains, and what to say when its memory is full."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from nasgym.errors import DeviceMemoryExhausted, InvalidSetting
+
+__all__ = ["describe", "memory_guard", "resolve_device"]
+
+_KINDS = ("cpu", "cuda", "mps", "xpu")
+_CPU_OUT_OF_MEMORY = "can't allocate memory"  # the CPU allocator has no exception class of its own
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device called ``name``; ``"auto"`` is the first CUDA device where there is one, else the CPU.
+
+    Raises:
+        InvalidSetting: There is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        if device.type not in _KINDS:
+            raise RuntimeError(f"devices are {', '.join(_KINDS)}")
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InvalidSetting(f"device {name!r} cannot be used here ({reason}). Take 'auto' or 'cpu'.") from error
+    return device
+
+
+def describe(device: torch.device) -> str:
+    """Return the name of the hardware behind a device."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} {platform.processor() or platform.machine()}"
+
+
+@contextmanager
+def memory_guard(what: str) -> Iterator[None]:
+    """Turn running out of memory into `DeviceMemoryExhausted`, with the remedy.
+
+    Args:
+        what: What was being done, in the user's words.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError is one
+        if not isinstance(error, torch.OutOfMemoryError) and _CPU_OUT_OF_MEMORY not in str(error):
+            raise
+        raise DeviceMemoryExhausted(
+            f"{what} does not fit into the memory of the device ({str(error).splitlines()[0]}). Use a recipe with a "
+            "smaller batch_size or fewer channels, end other programs on the device, or take another one (device='cpu')."
+        ) from error
