@@ -119,7 +119,11 @@ class Benchmark:
         self._views: dict[tuple[str, ...], TableView] = {}
 
     def query(
-        self, architecture: str | int | NDArray[np.integer], seed: SeedPolicy = "mean", *, epoch: int | None = None,
+        self,
+        architecture: str | int | NDArray[np.integer],
+        seed: SeedPolicy = "mean",
+        *,
+        epoch: int | None = None,
         draw: int | None = None,
     ) -> Evaluation:
         """Return what one architecture reached.
@@ -176,9 +180,10 @@ class Benchmark:
         return int(self.space.index(rows)[0])
 
     def _columns(self, metrics: Sequence[str], epoch: int | None) -> Columns:
-        if any(info.key == self.key for info in self.store.tables()):
+        if self.key in self.store:
             return self.store.columns(self.key, metrics, epoch)
-        return Columns((), {metric: np.empty((0, self.space.size)) for metric in metrics})
+        nothing = np.empty((0, self.space.size))
+        return Columns((), dict.fromkeys(metrics, nothing), nothing.astype(np.bool_), generation=0)
 
     def _training(self, index: int, seed: Seed) -> Evaluation:
         found = self.store.get(self.key, index, seed)
@@ -189,6 +194,7 @@ class Benchmark:
         return self._train_and_store(self._train, index, seed)
 
     def _train_and_store(self, train: TrainFunction, index: int, seed: int) -> Evaluation:
+        self.store.ensure_table(self.key, self.space.size)
         while not self.store.claim(self.key, index, seed, _CLAIM_SECONDS):
             time.sleep(_POLL_SECONDS)  # another process trains it: its result is as good
             if (found := self.store.get(self.key, index, seed)) is not None:

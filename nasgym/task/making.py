@@ -122,7 +122,7 @@ class _LazyTrainer:
 
         if self._store.readonly:
             raise InvalidSetting(
-                f'the store {self._store.path} is read-only: use on_missing="error", or another store.'
+                f'the store {self._store.path} is read-only: use another store, or on_missing="error".'
             )
         recipe = get_recipe(self._key.recipe)
         trainer = Trainer(self._space, self._key.dataset, recipe, device=self._device)

@@ -1,0 +1,115 @@
+"""Queries: which training answers, at which epoch, and that asking changes nothing."""
+
+import numpy as np
+import pytest
+
+from nasgym.benchmark import AGGREGATE, Benchmark
+from nasgym.errors import InvalidArchitecture, InvalidSetting, MissingResult, UnknownName
+from nasgym.results import Evaluation, Series
+from nasgym.spaces import get_space
+from nasgym.store import Store, TableKey
+
+SPACE = get_space("nb201")
+KEY = TableKey("nb201", "cifar10", "nb201-12")
+
+
+def evaluation(index, seed, values):
+    """A training with a percent curve of valid accuracy."""
+    epochs = range(12 - len(values) + 1, 13)
+    return Evaluation(index, seed, 12, {"valid_accuracy": Series.of(values, epochs, "percent")})
+
+
+@pytest.fixture
+def benchmark(tmp_path):
+    store = Store(tmp_path / "store")
+    store.ensure_table(KEY, SPACE.size)
+    store.put(
+        KEY,
+        [
+            evaluation(0, 0, [50.0, 60.0]),
+            evaluation(0, 3, [54.0, 64.0]),
+            evaluation(1, 3, [70.0, 72.0]),
+            evaluation(2, "mean", [80.0]),
+            evaluation(3, "mean", [10.0]),
+            evaluation(3, 0, [20.0]),
+        ],
+    )
+    return Benchmark(SPACE, KEY, store)
+
+
+def test_seed_policies_of_a_query(benchmark):
+    assert benchmark.query(0, 3).valid_accuracy == 0.64
+    assert benchmark.query(0).valid_accuracy == pytest.approx(0.62)
+    assert benchmark.query(0).seed == "mean"
+    assert [benchmark.query(0, "random", draw=d).seed for d in (0, 1, 2)] == [0, 3, 0]
+    assert benchmark.query(2, "random", draw=5).seed == "mean"
+    assert benchmark.query(3).valid_accuracy == pytest.approx(0.2), "numbered seeds come before an aggregate row"
+
+
+def test_epochs_of_a_query(benchmark):
+    assert benchmark.query(0, 0, epoch=11).valid_accuracy == 0.5
+    assert benchmark.query(0, epoch=11).valid_accuracy == pytest.approx(0.52)
+    assert benchmark.query(0, 0, epoch=11).epochs == 11
+
+
+def test_a_view_answers_as_queries_do(benchmark):
+    view = benchmark.view(["valid_accuracy"])
+    assert view.seeds.tolist() == [0, 3, AGGREGATE]
+    assert view.counts[:5].tolist() == [2, 1, 1, 1, 0]
+    indices, draws = np.array([0, 0, 1, 2, 3]), np.array([0, 1, 1, 1, 1], dtype=np.uint64)
+    slots = view.slots(indices, "random", draws)
+    expected = [
+        benchmark.query(int(i), "random", draw=int(d)).valid_accuracy for i, d in zip(indices, draws, strict=True)
+    ]
+    assert view.values("valid_accuracy", slots, indices).tolist() == expected
+    assert [view.slot(int(i), "random", int(d)) for i, d in zip(indices, draws, strict=True)] == slots.tolist()
+    mean = view.values("valid_accuracy", view.slots(indices, "mean", draws), indices)
+    assert mean == pytest.approx([benchmark.query(int(i)).valid_accuracy for i in indices])
+
+
+def test_a_view_of_a_seed_nobody_trained_is_unknown(benchmark):
+    view = benchmark.view(["valid_accuracy"])
+    slots = view.slots(np.array([0, 1]), 77, np.zeros(2, np.uint64))
+    assert np.isnan(view.values("valid_accuracy", slots, np.array([0, 1]))).all()
+    assert np.isnan(view.value("valid_accuracy", view.slot(0, 77, 0), 0))
+
+
+def test_architectures_by_string_index_and_genotype(benchmark):
+    string = SPACE.to_str(SPACE.from_index([1]))[0]
+    for architecture in (string, 1, np.int64(1), SPACE.from_index([1])[0]):
+        assert benchmark.query(architecture).index == 1
+    with pytest.raises(InvalidArchitecture):
+        benchmark.query(SPACE.size)
+    with pytest.raises(InvalidArchitecture, match="entries of a genotype"):
+        benchmark.query(np.array([9, 0, 0, 0, 0, 0]))
+
+
+def test_asking_for_what_is_not_there(benchmark):
+    with pytest.raises(MissingResult, match=r"index 9.*nb201/cifar10/nb201-12.*import"):
+        benchmark.query(9)
+    with pytest.raises(MissingResult, match="seed 5"):
+        benchmark.query(0, 5)
+    with pytest.raises(InvalidSetting, match="draw="):
+        benchmark.query(0, "random")
+    with pytest.raises(InvalidSetting, match="seed"):
+        benchmark.query(0, "median")
+    with pytest.raises(UnknownName, match="valid_accuracy"):
+        benchmark.view(["valid_acuracy"])
+    with pytest.raises(UnknownName, match="valid_accuracy"):
+        benchmark.query(0).value("valid_acuracy")
+
+
+def test_asking_changes_nothing(benchmark):
+    before = [info.rows for info in benchmark.store.tables()]
+    benchmark.query(0)
+    benchmark.view(["valid_accuracy"])
+    assert [info.rows for info in benchmark.store.tables()] == before
+
+
+def test_a_benchmark_says_what_it_needs(tmp_path):
+    store = Store(tmp_path / "store")
+    with pytest.raises(InvalidSetting, match="train function"):
+        Benchmark(SPACE, KEY, store, on_missing="train")
+    with pytest.raises(UnknownName, match="on_missing"):
+        Benchmark(SPACE, KEY, store, on_missing="ignore")
+    assert Benchmark(SPACE, KEY, store).view(["valid_accuracy"]).counts.sum() == 0
