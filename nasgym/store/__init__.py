@@ -1,0 +1,19 @@
+"""The results store: every evaluation ever made or imported, on LMDB, crash-safe and shared by processes."""
+
+from nasgym.results import TableKey
+from nasgym.results_file import TableMeta
+from nasgym.store.columns import Columns
+from nasgym.store.layout import Cell
+from nasgym.store.store import MergeReport, OnConflict, Store, TableInfo, default_path
+
+__all__ = [
+    "Cell",
+    "Columns",
+    "MergeReport",
+    "OnConflict",
+    "Store",
+    "TableInfo",
+    "TableKey",
+    "TableMeta",
+    "default_path",
+]

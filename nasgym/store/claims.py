@@ -1,0 +1,68 @@
+"""Claims: who is training what, so that nothing is trained twice. No lmdb here."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+import uuid
+from dataclasses import dataclass, field
+
+from nasgym.store import layout
+from nasgym.store.environment import Transaction
+from nasgym.store.layout import Cell
+
+__all__ = ["Owner", "drop", "take"]
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who holds a claim: one store object of one process."""
+
+    host: str = field(default_factory=socket.gethostname)
+    pid: int = field(default_factory=os.getpid)
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the process is known to have ended; on another host nothing is known."""
+        if self.host != socket.gethostname():
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False
+        return False
+
+
+def take(txn: Transaction, number: int, cell: Cell, owner: Owner, seconds: float) -> bool:
+    """Claim a cell unless it is stored or somebody, this owner included, holds it."""
+    if txn.get(layout.cell_key(b"r", number, *cell)) is not None:
+        return False
+    key = layout.cell_key(b"l", number, *cell)
+    held = _holder(txn.get(key))
+    if held is not None and held[1] > time.time() and not held[0].is_dead:
+        return False
+    claim = {"host": owner.host, "pid": owner.pid, "token": owner.token, "until": time.time() + seconds}
+    txn.put(key, json.dumps(claim).encode())
+    return True
+
+
+def drop(txn: Transaction, number: int, cell: Cell, owner: Owner) -> None:
+    """Give up a claim, if it is this owner's."""
+    key = layout.cell_key(b"l", number, *cell)
+    held = _holder(txn.get(key))
+    if held is not None and held[0] == owner:
+        txn.delete(key)
+
+
+def _holder(data: bytes | None) -> tuple[Owner, float] | None:
+    """Return a claim's owner and end; one that cannot be read counts as none, since it only delays work."""
+    try:
+        claim = json.loads(bytes(data or b""))
+        return Owner(claim["host"], int(claim["pid"]), claim["token"]), float(claim["until"])
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,164 @@
+"""Keeping dense columns in step with evaluations, inside transactions. No lmdb here.
+
+A stored column shows the table at some generation. Commits after that are listed cell by cell under ``p`` keys, so a
+reader takes the column and looks up those few evaluations. Columns and lists are rewritten together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import TypeAlias
+
+import numpy as np
+
+from nasgym.errors import StoreDamaged, UnknownName
+from nasgym.results import METRICS, Evaluation, TableKey, decode
+from nasgym.results_file import TableMeta
+from nasgym.store import layout
+from nasgym.store.columns import STORED, Column, Columns, blank, fill, gather, public
+from nasgym.store.environment import Transaction
+from nasgym.store.layout import TableState
+
+__all__ = ["REFRESH_AFTER", "STORE_FROM", "Wanted", "build", "read", "rebuilt", "refresh", "stored_columns"]
+
+Wanted: TypeAlias = tuple[str, int | None]
+"""A metric and an epoch (None: the last of each evaluation)."""
+REFRESH_AFTER = 512
+"""Columns are rewritten when more evaluations than this have changed since."""
+STORE_FROM = 256
+"""Smaller tables get no stored columns: reading their evaluations is as quick."""
+
+
+def state_of(txn: Transaction, number: int) -> TableState:
+    """Return what changes in a table with every commit."""
+    return TableState.decode(txn.get(layout.table_key(b"s", number)))
+
+
+def read(txn: Transaction, number: int, meta: TableMeta, wanted: Sequence[Wanted]) -> tuple[Columns, bool]:
+    """Return columns at the present state, and whether all of them came from stored ones."""
+    state = state_of(txn, number)
+    wanted = list(dict.fromkeys([*wanted, (STORED, None)]))
+    loaded = {w: column for w in wanted if (column := _load(txn, number, meta.size, w)) is not None}
+    _patch(txn, number, state, loaded)
+    absent = [w for w in wanted if w not in loaded]
+    loaded |= rebuilt(txn, number, meta, absent, state) if absent else {}
+    return public({metric: loaded[metric, epoch] for metric, epoch in wanted}, state.generation), not absent
+
+
+def build(txn: Transaction, number: int, meta: TableMeta, wanted: Sequence[Wanted]) -> None:
+    """Store columns that are not stored yet, and bring the others up to date."""
+    state = state_of(txn, number)
+    absent = [w for w in wanted if _load(txn, number, meta.size, w) is None]
+    for (metric, epoch), column in (rebuilt(txn, number, meta, absent, state) if absent else {}).items():
+        txn.put(layout.column_key(number, metric, epoch), column.encode())
+    refresh(txn, number, meta)
+
+
+def refresh(txn: Transaction, number: int, meta: TableMeta) -> None:
+    """Write the changes since into all stored columns and forget the list of changes."""
+    state = state_of(txn, number)
+    loaded: dict[Wanted, Column] = {}
+    for wanted in stored_columns(txn, number):
+        column = _load(txn, number, meta.size, wanted)
+        if column is None:
+            txn.delete(layout.column_key(number, *wanted))
+        elif column.generation != state.generation:
+            loaded[wanted] = column
+    _patch(txn, number, state, loaded)
+    for wanted, column in loaded.items():
+        txn.put(layout.column_key(number, *wanted), column.encode())
+    for key in list(layout.keys(txn, layout.table_key(b"p", number))):
+        txn.delete(key)
+    txn.put(layout.table_key(b"s", number), TableState(state.generation, state.rows, 0).encode())
+
+
+def rebuilt(
+    txn: Transaction, number: int, meta: TableMeta, wanted: Sequence[Wanted], state: TableState
+) -> dict[Wanted, Column]:
+    """Return columns made from all evaluations; raises `UnknownName` for a metric that none of them has."""
+    evaluations = _evaluations(txn, number)
+    indices, seeds, values, names = gather(evaluations, wanted)
+    columns = {}
+    for metric, epoch in wanted:
+        if metric not in METRICS and metric not in names and metric != STORED:
+            raise UnknownName("metric", metric, {*METRICS, *names})
+        column = columns[metric, epoch] = blank(meta.size)
+        column.generation = state.generation
+        fill(column, indices, seeds, values[metric, epoch])
+    return columns
+
+
+def stored_columns(txn: Transaction, number: int) -> list[Wanted]:
+    """Return the metrics and epochs that have a stored column."""
+    return [layout.column_of(key) for key in layout.keys(txn, layout.table_key(b"c", number))]
+
+
+def standard() -> list[Wanted]:
+    """Return the columns that every larger table keeps: the last value of each known metric."""
+    return [*((metric, None) for metric in METRICS), (STORED, None)]
+
+
+def _load(txn: Transaction, number: int, size: int, wanted: Wanted) -> Column | None:
+    """Return a stored column, or None where there is none or a damaged one: it can always be built anew."""
+    data = txn.get(layout.column_key(number, *wanted))
+    if data is not None:
+        with suppress(StoreDamaged):
+            column = Column.decode(data)
+            return column if column.values.shape[1] == size else None
+    return None
+
+
+def _patch(txn: Transaction, number: int, state: TableState, columns: dict[Wanted, Column]) -> None:
+    """Bring columns to the present state, from the lists of changed cells."""
+    oldest = min((column.generation for column in columns.values()), default=state.generation)
+    if oldest == state.generation:
+        return
+    cells: dict[tuple[int, int], None] = {}
+    start = layout.pending_key(number, oldest + 1)
+    for _, data in layout.items(txn, layout.table_key(b"p", number), start):
+        cells |= dict.fromkeys(layout.decode_cells(data))
+    found = [_evaluation(txn, number, *cell) for cell in cells]
+    indices, seeds, values, _ = gather(found, list(columns))
+    for wanted, column in columns.items():
+        fill(column, indices, seeds, values[wanted])
+        column.generation = state.generation
+
+
+def _evaluation(txn: Transaction, number: int, index: int, seed: int) -> Evaluation:
+    data = txn.get(layout.cell_key(b"r", number, index, layout.seed_of(seed)))
+    if data is None:
+        raise StoreDamaged(f"architecture {index} is listed as changed but has no evaluation.")
+    return decode(bytes(data))
+
+
+def _evaluations(txn: Transaction, number: int) -> Iterator[Evaluation]:
+    for _, data in layout.items(txn, layout.table_key(b"r", number)):
+        yield decode(bytes(data))
+
+
+def disagreements(txn: Transaction, number: int, meta: TableMeta) -> list[str]:
+    """Return a sentence for every stored column that is damaged or differs from the evaluations in any bit."""
+    state = state_of(txn, number)
+    problems, loaded = [], {}
+    for wanted in stored_columns(txn, number):
+        column = _load(txn, number, meta.size, wanted)
+        if column is None:
+            problems.append(f"{_name(meta.key, wanted)} is damaged; it is built anew when it is used.")
+        else:
+            loaded[wanted] = column
+    _patch(txn, number, state, loaded)
+    for wanted, fresh in rebuilt(txn, number, meta, list(loaded), state).items():
+        column = loaded[wanted]
+        if column.seeds != fresh.seeds or not np.array_equal(_bits(column), _bits(fresh)):
+            problems.append(f"{_name(meta.key, wanted)} does not agree with the evaluations.")
+    return problems
+
+
+def _name(key: TableKey, wanted: Wanted) -> str:
+    metric, epoch = wanted
+    return f"the column {metric.strip(chr(0))}{'' if epoch is None else f' at epoch {epoch}'} of {key}"
+
+
+def _bits(column: Column) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
+    return column.values.view(np.uint64)

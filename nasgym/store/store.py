@@ -1,0 +1,432 @@
+"""The store as its users see it: `Store`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeAlias, TypeVar
+
+from nasgym.errors import InvalidSetting, StoreDamaged, StoreError, StoreFull, StoreReadOnly
+from nasgym.results import Evaluation, Seed, TableKey, decode
+from nasgym.results_file import ResultsWriter, TableMeta, is_results_file, read_results
+from nasgym.store import claims, dense, layout, tables
+from nasgym.store.checks import problems_of
+from nasgym.store.columns import Columns
+from nasgym.store.environment import MAP_SIZE, Environment, Transaction, acquire, release
+from nasgym.store.layout import Cell
+from nasgym.store.tables import Encoded, OnConflict, TableInfo
+
+__all__ = ["MergeReport", "OnConflict", "Store", "TableInfo", "default_path"]
+
+T = TypeVar("T")
+_Content: TypeAlias = tuple[TableKey | TableMeta, list[Encoded]]
+"""A table (made where described by a `TableMeta`) and what goes into it."""
+_SCAN = 1024  # evaluations per transaction of a scan
+
+
+def default_path() -> Path:
+    """Return where the user's store lies: ``$NASGYM_HOME/store``, else in the platform's data directory."""
+    home = os.environ.get("NASGYM_HOME")
+    if home:
+        return Path(home).expanduser() / "store"
+    from platformdirs import user_data_dir
+
+    return Path(user_data_dir("nasgym", appauthor=False)) / "store"
+
+
+@dataclass(frozen=True)
+class MergeReport:
+    """What a merge did.
+
+    Attributes:
+        read: Evaluations in the source.
+        written: Table -> evaluations that were new or took another's place.
+        damage: What is wrong with the end of the source file, or None; everything before it was merged.
+    """
+
+    read: int
+    written: Mapping[TableKey, int]
+    damage: str | None = None
+
+
+class Store:
+    """Evaluations by table, architecture and seed, on one LMDB directory.
+
+    Every method is one short transaction: what it returns was true at one moment, and what it wrote is on the disk
+    when it returns, or not at all. Stores may be used by many threads and processes at once, may be pickled (the path
+    travels) and go on working after a fork. A store that does not exist yet reads as empty and is made by the first
+    write.
+
+    Args:
+        path: The directory; None: `default_path`.
+        readonly: Refuse writes. Such a store must exist; it needs no lock file and may lie on a read-only disk.
+        map_size: Bytes of address space to begin with; it grows by itself.
+
+    Raises:
+        StoreError: A read-only store that does not exist. On first use, here and in every method: `StoreDamaged`,
+            `StoreSchemaError` (written by a newer version), `StoreFull` or `StoreReadOnly` (on writes).
+    """
+
+    def __init__(self, path: Path | str | None = None, *, readonly: bool = False, map_size: int = MAP_SIZE) -> None:
+        if map_size < 1 << 16:
+            raise InvalidSetting(f"map_size is at least {1 << 16} bytes; got {map_size}.")
+        self.path = default_path() if path is None else Path(path)
+        self.readonly = readonly
+        self._map_size = map_size
+        self._environment: Environment | None = None
+        self._numbers: dict[TableKey, tuple[int, TableMeta]] = {}
+        self._owner: claims.Owner | None = None
+        if readonly and not (self.path / "data.mdb").is_file():
+            raise StoreError(f"there is no store at {self.path}: check the path, or import results into it first.")
+
+    # Tables
+
+    def ensure_table(
+        self,
+        key: TableKey,
+        size: int,
+        *,
+        recipe: Mapping[str, Any] | None = None,
+        fingerprint: str | None = None,
+    ) -> None:
+        """Make a table where it does not exist.
+
+        Args:
+            key: Its name.
+            size: Architectures in the search space.
+            recipe: The recipe's definition as plain JSON values; None: not known, not compared.
+            fingerprint: sha256 of the data set; None: not known, not compared.
+
+        Raises:
+            TableMismatch: The table was made with another size, recipe or data set.
+        """
+        wanted = TableMeta(key, size, recipe, fingerprint)
+        wanted.encode()  # refuses what JSON cannot hold
+        self._write(lambda txn: tables.ensure(txn, wanted))
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether there is a table of that name."""
+        return isinstance(key, TableKey) and self._read(lambda txn: self._find(txn, key)) is not None
+
+    def keys(self) -> list[TableKey]:
+        """Return the names of all tables, sorted. Quick, where `tables` counts."""
+        return sorted(meta.key for meta in self._read(tables.table_numbers).values())
+
+    def tables(self) -> list[TableInfo]:
+        """Return what every table is and how full, sorted by name."""
+        return [self.info(key) for key in self.keys()]
+
+    def info(self, key: TableKey) -> TableInfo:
+        """Return what a table is and how full; raises `StoreError` where there is none."""
+        return self._read(lambda txn: tables.info_of(txn, *tables.existing(txn, key)))
+
+    def meta(self, key: TableKey) -> TableMeta:
+        """Return what a table was made with. Quick, where `info` counts."""
+        return self._read(lambda txn: tables.existing(txn, key)[1])
+
+    def generation(self, key: TableKey) -> int:
+        """Return how many commits have changed a table: equal numbers mean equal contents. 0 where there is none."""
+
+        def work(txn: Transaction) -> int:
+            found = self._find(txn, key, remember=True)
+            return 0 if found is None else dense.state_of(txn, found[0]).generation
+
+        return self._read(work)
+
+    # Evaluations
+
+    def put(self, key: TableKey, evaluations: Iterable[Evaluation], *, on_conflict: OnConflict = "error") -> int:
+        """Put evaluations into a table, all of them or none.
+
+        Args:
+            key: A table made by `ensure_table`.
+            evaluations: Any number; the same numbers as stored are no change.
+            on_conflict: What happens where another result is stored for an architecture and seed.
+
+        Returns:
+            How many were new or took another's place.
+
+        Raises:
+            ResultConflict: Another result is stored and ``on_conflict`` is ``"error"``.
+            InvalidArchitecture: An index outside the table.
+        """
+        _check_on_conflict(on_conflict)
+        rows = tables.encoded(evaluations)
+        return self._commit([(key, rows)], on_conflict)[key]
+
+    def put_tables(
+        self, content: Iterable[tuple[TableMeta, Iterable[Evaluation]]], *, on_conflict: OnConflict = "error"
+    ) -> dict[TableKey, int]:
+        """Make tables where needed and put evaluations into them, everything or nothing: what importers use.
+
+        Args:
+            content: Tables and their evaluations; a table may come several times.
+            on_conflict: As for `put`.
+
+        Returns:
+            Table -> how many evaluations were new or took another's place.
+        """
+        _check_on_conflict(on_conflict)
+        return self._commit([(meta, tables.encoded(evaluations)) for meta, evaluations in content], on_conflict)
+
+    def get(self, key: TableKey, index: int, seed: Seed) -> Evaluation | None:
+        """Return one evaluation, or None."""
+
+        def work(txn: Transaction) -> bytes | None:
+            found = self._find(txn, key, remember=True)
+            return None if found is None else txn.get(layout.cell_key(b"r", found[0], index, seed))
+
+        data = self._read(work) if index >= 0 else None
+        return None if data is None else decode(data)
+
+    def seeds(self, key: TableKey, index: int) -> list[Seed]:
+        """Return the seeds stored for an architecture, numbers ascending, then ``"mean"``."""
+
+        def work(txn: Transaction) -> list[Seed]:
+            found = self._find(txn, key, remember=True)
+            if found is None or index < 0:
+                return []
+            prefix = layout.cell_key(b"r", found[0], index, 0)[:-8]
+            return [layout.cell_of(k).seed for k in layout.keys(txn, prefix)]
+
+        return self._read(work)
+
+    def scan(self, key: TableKey) -> Iterator[Evaluation]:
+        """Iterate over a table by index and seed; evaluations put meanwhile may or may not occur."""
+        start: bytes | None = None
+        while True:
+            chunk = self._chunk(key, start)
+            for _, data in chunk:
+                yield decode(data)
+            if len(chunk) < _SCAN:
+                return
+            start = chunk[-1][0] + b"\0"
+
+    # Columns
+
+    def columns(self, key: TableKey, metrics: Sequence[str], epoch: int | None = None) -> Columns:
+        """Return metrics of a whole table as arrays.
+
+        Args:
+            key: The table.
+            metrics: Names from `nasgym.results.METRICS`, or others that its evaluations have.
+            epoch: After how many epochs; None: the last of each evaluation.
+
+        Raises:
+            StoreError: There is no such table.
+            UnknownName: No metric has that name.
+        """
+        wanted: list[dense.Wanted] = [(metric, epoch) for metric in metrics]
+
+        def work(txn: Transaction) -> tuple[Columns, bool, int]:
+            number, meta = self._found(txn, key, remember=True)
+            return *dense.read(txn, number, meta, wanted), dense.state_of(txn, number).rows
+
+        columns, all_stored, rows = self._read(work, buffers=True)
+        if not all_stored and rows >= dense.STORE_FROM and not self.readonly:
+            try:
+                self.build_columns(key, wanted)
+            except (StoreReadOnly, StoreFull):
+                pass  # they only save time
+        return columns
+
+    def build_columns(self, key: TableKey, wanted: Sequence[dense.Wanted] = ()) -> None:
+        """Store the columns of every known metric, and of others (metric, epoch), for quick opening."""
+        every = list(dict.fromkeys([*dense.standard(), *wanted]))
+        self._write(lambda txn: dense.build(txn, *self._found(txn, key), every))
+
+    # Claims
+
+    def claim(self, key: TableKey, index: int, seed: Seed, seconds: float) -> bool:
+        """Claim a cell for training: True for one caller only, until it is put, released, or the time is over.
+
+        False, too, where the result is already stored. A claim of a process of this machine that has ended is void.
+        """
+        return bool(self.claim_all(key, [Cell(index, seed)], seconds))
+
+    def claim_all(self, key: TableKey, cells: Iterable[Cell], seconds: float) -> list[Cell]:
+        """Claim many cells in one commit and return those that were free."""
+        if not seconds > 0:
+            raise InvalidSetting(f"a claim lasts more than 0 seconds; got {seconds}.")
+        wanted, owner = list(cells), self._own()
+
+        def work(txn: Transaction) -> list[Cell]:
+            number = self._found(txn, key)[0]
+            return [cell for cell in wanted if claims.take(txn, number, cell, owner, seconds)]
+
+        return self._write(work)
+
+    def release(self, key: TableKey, index: int, seed: Seed) -> None:
+        """Give up a claim of this store object; without one nothing happens."""
+        self.release_all(key, [Cell(index, seed)])
+
+    def release_all(self, key: TableKey, cells: Iterable[Cell]) -> None:
+        """Give up many claims in one commit."""
+        wanted, owner = list(cells), self._own()
+
+        def work(txn: Transaction) -> None:
+            number = self._found(txn, key)[0]
+            for cell in wanted:
+                claims.drop(txn, number, cell, owner)
+
+        self._write(work)
+
+    # The whole
+
+    @property
+    def size_on_disk(self) -> int:
+        """Bytes of the store's file, 0 where there is none."""
+        data = self.path / "data.mdb"
+        return data.stat().st_size if data.is_file() else 0
+
+    def verify(self) -> list[str]:
+        """Read everything and return a sentence for each thing that is not as it was written; [] is a sound store."""
+        return self._read(problems_of)
+
+    def export(self, path: Path | str, keys: Iterable[TableKey] | None = None) -> int:
+        """Write tables (None: all) into one portable file and return how many evaluations it holds."""
+        wanted = self.keys() if keys is None else list(keys)
+        described = [self.meta(key) for key in wanted]
+        with ResultsWriter(path) as writer:
+            return sum(writer.write(meta, self.scan(meta.key)) for meta in described)
+
+    def merge(self, other: Path | str | Store, *, on_conflict: OnConflict = "error") -> MergeReport:
+        """Take over everything from another store or a file made by `export` or `write_results`.
+
+        It is one commit: on an error nothing was taken over. A file that was cut off gives its whole rows, and the
+        report says so.
+
+        Raises:
+            ResultConflict: Another result is stored and ``on_conflict`` is ``"error"``.
+            TableMismatch: A table was made with another size, recipe or data set.
+        """
+        _check_on_conflict(on_conflict)
+        if isinstance(other, Store) or not is_results_file(other):
+            content, damage = _of_store(other), None
+        else:
+            content, damage = _of_file(Path(other))
+        written = self._commit(content, on_conflict)
+        return MergeReport(sum(len(rows) for _, rows in content), written, damage)
+
+    def close(self) -> None:
+        """Give the environment back; the next use opens it again."""
+        environment, self._environment = self._environment, None
+        if environment is not None:
+            release(environment)
+
+    def __enter__(self) -> Store:
+        """Return the store itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the store."""
+        self.close()
+
+    def __del__(self) -> None:
+        """Close the store."""
+        if getattr(self, "_environment", None) is not None:
+            self.close()
+
+    def __reduce__(self) -> tuple[Callable[..., Store], tuple[Path, bool, int]]:
+        """Pickle the path and the options, not the handle."""
+        return _reopened, (self.path.absolute(), self.readonly, self._map_size)
+
+    def __repr__(self) -> str:
+        """Return the path and the mode."""
+        return f"Store({str(self.path)!r}{', readonly=True' if self.readonly else ''})"
+
+    def _commit(self, content: Sequence[_Content], on_conflict: OnConflict) -> dict[TableKey, int]:
+        """Put evaluations into tables in one transaction."""
+
+        def work(txn: Transaction) -> tuple[dict[TableKey, int], set[TableKey]]:
+            written: dict[TableKey, int] = {}
+            stale = set()
+            for target, rows in content:
+                if isinstance(target, TableMeta):
+                    tables.ensure(txn, target)
+                key = target.key if isinstance(target, TableMeta) else target
+                number, meta = self._found(txn, key)
+                count, state = tables.put_rows(txn, number, meta, rows, on_conflict)
+                written[key] = written.get(key, 0) + count
+                if state.pending > dense.REFRESH_AFTER or count > tables.DROP_AFTER:
+                    stale.add(key)
+            return written, stale
+
+        written, stale = self._write(work, sum(len(row.data) + 64 for _, rows in content for row in rows))
+        for key in stale:
+            try:
+                self.build_columns(key)
+            except StoreFull:
+                pass  # the evaluations are safe; columns only save time
+        return written
+
+    def _chunk(self, key: TableKey, start: bytes | None) -> list[tuple[bytes, bytes]]:
+        def work(txn: Transaction) -> list[tuple[bytes, bytes]]:
+            prefix = layout.table_key(b"r", self._found(txn, key)[0])
+            return list(islice(layout.items(txn, prefix, start), _SCAN))
+
+        return self._read(work)
+
+    def _find(self, txn: Transaction, key: TableKey, remember: bool = False) -> tuple[int, TableMeta] | None:
+        """Return a table's number and description.
+
+        Committed ones are remembered: number and size never change, recipe and fingerprint may still become known.
+        """
+        found = self._numbers.get(key) or tables.find(txn, key)
+        if found is not None and remember:
+            self._numbers[key] = found
+        return found
+
+    def _found(self, txn: Transaction, key: TableKey, remember: bool = False) -> tuple[int, TableMeta]:
+        return self._find(txn, key, remember) or tables.existing(txn, key)
+
+    def _read(self, work: Callable[[Transaction], T], buffers: bool = False) -> T:
+        return self._open().read(work, buffers)
+
+    def _write(self, work: Callable[[Transaction], T], expected_bytes: int = 0) -> T:
+        if self.readonly:
+            raise StoreReadOnly(f"the store {self.path} was opened for reading only: open it with readonly=False.")
+        return self._open().write(work, expected_bytes)
+
+    def _open(self) -> Environment:
+        if self._environment is None:
+            self._environment = acquire(self.path, not self.readonly, self._map_size)
+        return self._environment
+
+    def _own(self) -> claims.Owner:
+        """Return who this store object is; another one after a fork."""
+        if self._owner is None or self._owner.pid != os.getpid():
+            self._owner = claims.Owner()
+        return self._owner
+
+
+def _reopened(path: Path, readonly: bool, map_size: int) -> Store:
+    return Store(path, readonly=readonly, map_size=map_size)
+
+
+def _check_on_conflict(on_conflict: str) -> None:
+    if on_conflict not in ("error", "keep", "replace"):
+        raise InvalidSetting(f"on_conflict is 'error', 'keep' or 'replace'; got {on_conflict!r}.")
+
+
+def _of_store(other: Path | str | Store) -> list[_Content]:
+    source = other if isinstance(other, Store) else Store(other, readonly=True)
+    return [(meta, tables.encoded(source.scan(meta.key))) for meta in map(source.meta, source.keys())]
+
+
+def _of_file(path: Path) -> tuple[list[_Content], str | None]:
+    content: list[_Content] = []
+    try:
+        for meta, evaluation in read_results(path):
+            if not content or content[-1][0] is not meta:
+                content.append((meta, []))
+            content[-1][1].extend(tables.encoded([evaluation]))
+    except StoreDamaged as error:
+        return content, str(error)
+    return content, None
