@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -42,13 +44,22 @@ class TableView:
         counts: ``int64[N]``, how many trainings can be drawn for each architecture.
     """
 
-    def __init__(self, columns: Columns, metric: str) -> None:
-        """Lay out the columns; an architecture is known where ``metric`` is."""
+    def __init__(self, columns: Columns, metric: str, classes: Indices | None = None) -> None:
+        """Lay out the columns; an architecture is known where ``metric`` is.
+
+        Args:
+            columns: The table.
+            metric: The metric that decides.
+            classes: ``int64[N]``: architectures of one class answer for each other; None: each for itself.
+        """
         numbered = [i for i, seed in enumerate(columns.seeds) if seed != "mean"]
         aggregate = [i for i, seed in enumerate(columns.seeds) if seed == "mean"]
         seeds = [int(columns.seeds[i]) for i in numbered] + [AGGREGATE]
         self.seeds: NDArray[np.int64] = np.array(seeds, dtype=np.int64)
         self._values = {name: _with_mean(v, numbered, aggregate) for name, v in columns.values.items()}
+        if classes is not None:
+            answering = _answering(~np.isnan(self._values[metric][-1]), classes)
+            self._values = {name: v[:, answering] for name, v in self._values.items()}
         known = ~np.isnan(self._values[metric])
         known[-1] &= ~known[:-1].any(axis=0)  # a row that is itself a mean is drawn only where it stands alone
         self.counts: NDArray[np.int64] = known.sum(axis=0)
@@ -98,6 +109,8 @@ class Benchmark:
         store: Where results are, and where new ones go.
         on_missing: ``"train"`` trains what is not in the table, stores and returns it; ``"error"`` raises.
         train: The function that trains; needed for ``on_missing="train"``.
+        share_equal: Let an architecture without results answer with those of an equal network
+            (`Space.canonical`), the one of lowest index that has any.
     """
 
     def __init__(
@@ -108,6 +121,7 @@ class Benchmark:
         *,
         on_missing: OnMissing = "error",
         train: TrainFunction | None = None,
+        share_equal: bool = False,
     ) -> None:
         """Open the table; nothing is read before the first question."""
         if on_missing not in ("train", "error"):
@@ -115,7 +129,7 @@ class Benchmark:
         if on_missing == "train" and train is None:
             raise InvalidSetting('on_missing="train" needs a train function; nasgym.task.make_task() brings one.')
         self.space, self.key, self.store = space, key, store
-        self.on_missing, self._train = on_missing, train
+        self.on_missing, self._train, self.share_equal = on_missing, train, share_equal
         self._views: dict[tuple[str, ...], TableView] = {}
 
     def query(
@@ -139,8 +153,14 @@ class Benchmark:
             MissingResult: It is not in the table, and ``on_missing`` is ``"error"``.
         """
         check_seed_policy(seed)
-        index = self.index_of(architecture)
-        stored = self.store.seeds(self.key, index)
+        asked = self.index_of(architecture)
+        answering, stored = self._member_with_results(asked)
+        found = self._answer(answering, stored, seed, epoch, draw)
+        return found if answering == asked else replace(found, index=asked)
+
+    def _answer(
+        self, index: int, stored: Sequence[Seed], seed: SeedPolicy, epoch: int | None, draw: int | None
+    ) -> Evaluation:
         numbered = [s for s in stored if s != "mean"]
         if seed == "random":
             if draw is None:
@@ -160,7 +180,8 @@ class Benchmark:
             for metric in metrics:
                 if metric not in METRICS:
                     raise UnknownName("metric", metric, METRICS)
-            self._views[name] = TableView(self._columns(metrics, epoch), metrics[0])
+            classes = self._classes if self.share_equal else None
+            self._views[name] = TableView(self._columns(metrics, epoch), metrics[0], classes)
         return self._views[name]
 
     def ensure(self, index: int, seed: SeedPolicy) -> None:
@@ -178,6 +199,21 @@ class Benchmark:
         if not self.space.is_valid(rows)[0]:
             self.space.to_str(rows)  # raises with what is wrong
         return int(self.space.index(rows)[0])
+
+    @cached_property
+    def _classes(self) -> Indices:
+        """``int64[N]``: the class of equal networks of each architecture."""
+        return self.space.canonical(self.space.from_index(np.arange(self.space.size)))
+
+    def _member_with_results(self, index: int) -> tuple[int, list[Seed]]:
+        """Return the architecture that answers for ``index``, and the seeds stored for it."""
+        stored = self.store.seeds(self.key, index)
+        if stored or not self.share_equal:
+            return index, stored
+        for member in np.flatnonzero(self._classes == self._classes[index]).tolist():
+            if others := self.store.seeds(self.key, member):
+                return member, others
+        return index, []
 
     def _columns(self, metrics: Sequence[str], epoch: int | None) -> Columns:
         if self.key in self.store:
@@ -224,6 +260,15 @@ def check_seed_policy(policy: SeedPolicy) -> None:
     if policy in ("mean", "random") or (isinstance(policy, int) and not isinstance(policy, bool) and policy >= 0):
         return
     raise InvalidSetting(f'a seed is "mean", "random" or an integer of 0 or more; got {policy!r}.')
+
+
+def _answering(known: NDArray[np.bool_], classes: Indices) -> Indices:
+    """Return for each architecture itself where it is ``known``, else the first known one of its class, else itself."""
+    itself = np.arange(len(known))
+    first = np.full(len(known), -1)
+    with_results = np.flatnonzero(known)[::-1]
+    first[classes[with_results]] = with_results  # written from the back, so that the lowest index stays
+    return np.where(known | (first[classes] < 0), itself, first[classes])
 
 
 def _with_mean(values: NDArray[np.float64], numbered: list[int], aggregate: list[int]) -> NDArray[np.float64]:

@@ -113,3 +113,29 @@ def test_a_benchmark_says_what_it_needs(tmp_path):
     with pytest.raises(UnknownName, match="on_missing"):
         Benchmark(SPACE, KEY, store, on_missing="ignore")
     assert Benchmark(SPACE, KEY, store).view(["valid_accuracy"]).counts.sum() == 0
+
+
+def test_equal_networks_share_results_where_the_user_asks(tmp_path):
+    store = Store(tmp_path / "store")
+    store.ensure_table(KEY, SPACE.size)
+    classes = SPACE.canonical(SPACE.from_index(np.arange(SPACE.size)))
+    representative = int(np.argmax(np.bincount(classes)))
+    members = np.flatnonzero(classes == representative)
+    stranger = int(np.flatnonzero(classes != representative)[0])
+    second, last = int(members[1]), int(members[-1])
+    store.put(KEY, [evaluation(last, 0, [40.0]), evaluation(second, 0, [30.0]), evaluation(second, 1, [32.0])])
+    alone, shared = Benchmark(SPACE, KEY, store), Benchmark(SPACE, KEY, store, share_equal=True)
+    with pytest.raises(MissingResult):
+        alone.query(representative)
+    assert shared.query(representative).valid_accuracy == pytest.approx(0.31)
+    assert shared.query(representative, 1).valid_accuracy == 0.32
+    assert shared.query(representative).index == representative
+    assert shared.query(last).valid_accuracy == 0.4, "own results come first"
+    view, counts = shared.view(["valid_accuracy"]), alone.view(["valid_accuracy"]).counts
+    assert view.counts[members].tolist() == [2] * (len(members) - 1) + [1]
+    assert view.counts.sum() == 2 * (len(members) - 1) + 1
+    assert counts.sum() == 3
+    slot = view.slot(representative, "mean", 0)
+    assert view.value("valid_accuracy", slot, representative) == pytest.approx(0.31)
+    with pytest.raises(MissingResult):
+        shared.query(stranger)

@@ -39,6 +39,7 @@ def make_task(
     seed: int = 0,
     charge_repeats: bool | None = None,
     on_missing: OnMissing = "train",
+    share_equal: bool = False,
     device: str = "auto",
     store: Store | Path | str | None = None,
     record: bool = True,
@@ -56,6 +57,7 @@ def make_task(
         seed: Picks the stored seeds under ``seeds="random"``.
         charge_repeats: Whether repeated architectures are charged again; None: the protocol's.
         on_missing: ``"train"`` trains what the table lacks, ``"error"`` raises `MissingResult`.
+        share_equal: Let an architecture without results answer with those of an equal network.
         device: Where to train: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
         store: A store or its path; None: the user's.
         record: Whether the trajectory is kept.
@@ -69,7 +71,14 @@ def make_task(
         rules = replace(rules, seeds=seeds)
     if charge_repeats is not None:
         rules = replace(rules, charge_repeats=charge_repeats)
-    benchmark = make_benchmark(name, recipe=recipe or rules.recipe, on_missing=on_missing, device=device, store=store)
+    benchmark = make_benchmark(
+        name,
+        recipe=recipe or rules.recipe,
+        on_missing=on_missing,
+        share_equal=share_equal,
+        device=device,
+        store=store,
+    )
     return Task(
         benchmark,
         rules,
@@ -86,6 +95,7 @@ def make_benchmark(
     *,
     recipe: str | None = None,
     on_missing: OnMissing = "train",
+    share_equal: bool = False,
     device: str = "auto",
     store: Store | Path | str | None = None,
 ) -> Benchmark:
@@ -95,7 +105,7 @@ def make_benchmark(
     store = store if isinstance(store, Store) else Store(store)
     key = TableKey(space.name, dataset, recipe)
     train = _LazyTrainer(space, key, store, device) if on_missing == "train" else None
-    return Benchmark(space, key, store, on_missing=on_missing, train=train)
+    return Benchmark(space, key, store, on_missing=on_missing, train=train, share_equal=share_equal)
 
 
 def _parse(name: str) -> tuple[Space, str]:
