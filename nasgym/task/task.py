@@ -36,7 +36,7 @@ class Result(NamedTuple):
         counted: False where the budget refused the evaluation: it did not run.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which has no use here
     accuracy: float
     seconds: float
     seed: int
@@ -59,7 +59,7 @@ class Outcome(NamedTuple):
 class Incumbent(NamedTuple):
     """The best evaluation of whole trainings so far; the first one wins a tie."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which has no use here
     accuracy: float
     finished: float
 

@@ -61,11 +61,11 @@ class Trajectory:
         self._flush()
         if len(self._chunks) != 1:
             columns = zip(*self._chunks, strict=True) if self._chunks else [[np.empty(0, d)] for d in _DTYPES]
-            self._chunks = [TrajectoryArrays(*(np.concatenate(list(column)) for column in columns))]
+            self._chunks = [TrajectoryArrays._make(np.concatenate(list(column)) for column in columns)]
         return self._chunks[0]
 
     def _flush(self) -> None:
         if self._rows:
             columns = zip(*self._rows, strict=True)
-            self._chunks.append(TrajectoryArrays(*(np.array(c, d) for c, d in zip(columns, _DTYPES, strict=True))))
+            self._chunks.append(TrajectoryArrays._make(np.array(c, d) for c, d in zip(columns, _DTYPES, strict=True)))
             self._rows = []
