@@ -26,6 +26,8 @@ _BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
         "random_search": "nasgym.agents.random_search:RandomSearch",
         "regularized_evolution": "nasgym.agents.regularized_evolution:RegularizedEvolution",
+        "reinforce": "nasgym.agents.reinforce:Reinforce",
+        "local_search": "nasgym.agents.local_search:LocalSearch",
     }
 )
 _FILE = re.compile(r"^(?P<path>.+\.py)(?::(?P<name>[^:\\/]*))?(?::(?P<preset>[^:]*))?$")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +28,14 @@ class RegularizedEvolution(Agent):
     family: ClassVar[str] = "evolution"
     source: ClassVar[str] = (
         "Real et al., AAAI 2019, algorithm 1; population, sample and mutation as in NAS-Bench-201, ICLR 2020, section 5"
+    )
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+        {
+            "nb201-2020": {"population": 10, "sample": 3},
+            "nats": {"population": 10, "sample": 3},
+            "real-2019": {"population": 100, "sample": 25},
+        }
     )
 
     population: int = setting(10, "Members alive at once (NAS-Bench-201, 2020).", low=1)
