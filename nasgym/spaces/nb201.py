@@ -81,7 +81,8 @@ class NB201:
 
     def index(self, genotypes: NDArray[np.integer]) -> Indices:
         """Return the official index of each architecture, ``int64[n]``. Entries are not checked: see `is_valid`."""
-        return _index_of_lexicographic()[check_genotypes(genotypes, self.num_decisions) @ _PLACE_VALUES]
+        ranks: Indices = check_genotypes(genotypes, self.num_decisions) @ _PLACE_VALUES
+        return _index_of_lexicographic()[ranks]
 
     def from_index(self, indices: NDArray[np.integer] | Sequence[int]) -> Genotypes:
         """Return ``int8[n, 6]``; raises `InvalidArchitecture` outside ``0..15624``."""

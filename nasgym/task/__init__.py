@@ -1,7 +1,7 @@
 """What an agent faces: a benchmark under a protocol, with a simulated clock and a budget."""
 
 from nasgym.task.clock import SimulatedClock
-from nasgym.task.making import make_task, task_names
+from nasgym.task.making import make_benchmark, make_task, task_names
 from nasgym.task.protocols import PROTOCOLS, Protocol, Score, get_protocol
 from nasgym.task.task import Incumbent, Outcome, Result, Task
 from nasgym.task.trajectory import Trajectory
@@ -17,6 +17,7 @@ __all__ = [
     "Task",
     "Trajectory",
     "get_protocol",
+    "make_benchmark",
     "make_task",
     "task_names",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ def check_space(space: Space, *, seed: int = 0, samples: int = 64) -> None:
         AssertionError: A rule of the contract is broken; the message says which.
     """
     assert isinstance(space, Space), f"{space!r} lacks methods of nasgym.spaces.Space"
-    global_state = np.random.get_state()[1].tobytes()  # type: ignore[union-attr,index]
+    global_state = _global_random_state()
     _check_description(space)
     genotypes = _check_samples(space, seed, samples)
     for check in (
@@ -42,9 +43,7 @@ def check_space(space: Space, *, seed: int = 0, samples: int = 64) -> None:
         before = genotypes.copy()
         check(space, genotypes, np.random.default_rng(seed))
         assert np.array_equal(genotypes, before), f"{check.__name__.removeprefix('_check_')}: an argument was changed"
-    assert np.random.get_state()[1].tobytes() == global_state, (  # type: ignore[union-attr,index]
-        "numpy's global generator was used: draw from the rng that is given"
-    )
+    assert _global_random_state() == global_state, "numpy's global generator was used: draw from the rng that is given"
 
 
 def _check_description(space: Space) -> None:
@@ -78,7 +77,7 @@ def _check_integers(space: Space, genotypes: Genotypes, rng: np.random.Generator
     assert indices.shape == (len(genotypes),) and indices.dtype == np.int64, "index: int64[n]"
     assert ((indices >= 0) & (indices < space.size)).all(), "index: outside 0..size-1"
     for outside in (-1, space.size):
-        _assert_refused(lambda outside=outside: space.from_index([outside]), f"from_index([{outside}])", str(outside))
+        _assert_refused(f"from_index([{outside}])", str(outside), space.from_index, [outside])
 
 
 def _check_strings(space: Space, genotypes: Genotypes, rng: np.random.Generator) -> None:
@@ -90,7 +89,7 @@ def _check_strings(space: Space, genotypes: Genotypes, rng: np.random.Generator)
     assert space.to_str(parsed) == strings, "to_str(from_str(s)) is not s"
     assert space.from_str([]).shape == (0, space.num_decisions), "from_str([]): no rows"
     for bad in ("", "no architecture", strings[0] + "x"):
-        _assert_refused(lambda bad=bad: space.from_str([bad]), f"from_str([{bad!r}])", repr(bad))
+        _assert_refused(f"from_str([{bad!r}])", repr(bad), space.from_str, [bad])
 
 
 def _check_classes(space: Space, genotypes: Genotypes, rng: np.random.Generator) -> None:
@@ -165,12 +164,12 @@ def _check_bad_batches(space: Space, genotypes: Genotypes, rng: np.random.Genera
         "flops": lambda g: space.flops(g, Macro()),
     }
     for name, call in calls.items():
-        _assert_refused(lambda call=call: call(genotypes[0]), f"{name} of one genotype without a batch axis", "shape")
-        _assert_refused(lambda call=call: call(wide), f"{name} of rows that are too long", str(wide.shape))
+        _assert_refused(f"{name} of one genotype without a batch axis", "shape", call, genotypes[0])
+        _assert_refused(f"{name} of rows that are too long", str(wide.shape), call, wide)
     outside = genotypes[:1].copy()
     outside[0, 0] = space.choices[0]
     assert not space.is_valid(outside).any(), f"is_valid: choice {outside[0, 0]} of decision 0 does not exist"
-    _assert_refused(lambda: space.to_str(outside), "to_str of an invalid genotype", str(outside[0, 0]))
+    _assert_refused("to_str of an invalid genotype", str(outside[0, 0]), space.to_str, outside)
 
 
 def _one_change(row: Genotypes, choices: NDArray[np.int64]) -> Iterator[Genotypes]:
@@ -189,11 +188,15 @@ def _assert_architectures(space: Space, genotypes: Genotypes, where: str) -> Non
     assert space.is_valid(genotypes).all(), f"{where}: gave invalid architectures"
 
 
-def _assert_refused(call: Callable[[], object], what: str, named: str) -> None:
+def _assert_refused(what: str, named: str, call: Callable[[Any], object], argument: Any) -> None:
     """Assert that the call raises `InvalidArchitecture` with ``named`` in its message."""
     try:
-        call()
+        call(argument)
     except InvalidArchitecture as error:
         assert named in str(error), f"{what}: the message {str(error)!r} does not name {named}"
     else:
         raise AssertionError(f"{what}: InvalidArchitecture expected")
+
+
+def _global_random_state() -> str:
+    return repr(np.random.get_state(legacy=False))

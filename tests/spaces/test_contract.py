@@ -66,8 +66,8 @@ def _next_class(self: NB201, g: Any) -> Any:
     return (NB201.canonical(self, g) + 1) % self.size
 
 
-def _spaced(self: NB201, g: Any) -> Any:
-    return [f" {s}" for s in NB201.to_str(self, g)]
+def _reversed(self: NB201, g: Any) -> Any:
+    return NB201.to_str(self, g[::-1])
 
 
 FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
@@ -79,7 +79,7 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "future": ("action_mask", _reading_mask, "undecided columns"),
     "neighbours": ("neighbours", _half, "not all valid single changes"),
     "classes": ("canonical", _next_class, "representative"),
-    "strings": ("to_str", _spaced, "to_str"),
+    "strings": ("to_str", _reversed, "another architecture"),
     "costs": ("flops", lambda self, g, macro: np.ones(len(g), dtype=np.int64), "a wider network"),
 }
 

@@ -1,0 +1,36 @@
+"""What all tests share: a home of their own, one thread, no windows, and real data where it is at hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch are imported
+os.environ["MPLBACKEND"] = "Agg"
+
+SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep every test, and the processes it starts, away from the user's store."""
+    monkeypatch.setenv("NASGYM_HOME", str(tmp_path_factory.mktemp("nasgym-home")))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real results; the test is skipped where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the folder of real results is not beside this checkout")
+    return SHARED_DATA
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip tests marked ``gpu`` where there is no CUDA device."""
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device")
