@@ -41,6 +41,7 @@ _HEAD = struct.Struct("<2sBI")
 _LENGTH = struct.Struct("<I")
 _MAX_BODY = 64 << 20  # bytes; a record that claims to inflate to more is damaged
 _DTYPES = ("<f2", "<f4", "<f8")
+_UNITS = ("fraction", "percent", "nats", "seconds")
 _DIVISOR = {"percent": 100.0}
 
 
@@ -215,12 +216,13 @@ def encode(evaluation: Evaluation) -> bytes:
         "series": [],
     }
     arrays: list[bytes] = []
-    for name, series in evaluation.series.items():
-        dtype, run = _narrowest(series.values), _is_run(series.epochs)
-        header["series"].append([name, series.unit, dtype, len(series.values), int(series.epochs[0]) if run else None])
-        arrays.append(series.values.astype(dtype).tobytes())
-        if not run:
-            arrays.append(series.epochs.astype("<i8").tobytes())
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # while narrower types are tried
+        for name, series in evaluation.series.items():
+            dtype, first = _narrowest(series.values), int(series.epochs[0]) if _is_run(series.epochs) else None
+            header["series"].append([name, series.unit, dtype, len(series.values), first])
+            arrays.append(series.values.astype(dtype).tobytes())
+            if first is None:
+                arrays.append(series.epochs.astype("<i8").tobytes())
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     body = zlib.compress(b"".join([_LENGTH.pack(len(text)), text, *arrays]), 6)
     return _HEAD.pack(_MAGIC, RECORD_VERSION, zlib.crc32(body)) + body
@@ -249,11 +251,28 @@ def decode(data: bytes) -> Evaluation:
             else:
                 epochs = np.arange(first, first + count, dtype=np.int64)
             series[name] = Series(values, epochs, unit)
-        return Evaluation(
-            header["index"], header["seed"], header["epochs"], series, header["diverged"], header["provenance"]
+        return _checked(
+            Evaluation(
+                header["index"], header["seed"], header["epochs"], series, header["diverged"], header["provenance"]
+            )
         )
-    except (KeyError, TypeError, ValueError, struct.error) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError, struct.error) as error:
         raise StoreDamaged(f"a record cannot be read ({error}). Run `nasgym store verify`.") from error
+
+
+def _checked(evaluation: Evaluation) -> Evaluation:
+    """Return a decoded evaluation whose fields have the types that they should have."""
+    whole = (evaluation.index, evaluation.epochs)
+    if any(type(number) is not int for number in whole) or type(evaluation.diverged) is not bool:
+        raise StoreDamaged("the header of a record has a field of the wrong type.")
+    if evaluation.seed != "mean" and type(evaluation.seed) is not int:
+        raise StoreDamaged(f"a record has the seed {evaluation.seed!r}.")
+    if not isinstance(evaluation.provenance, dict):
+        raise StoreDamaged("the provenance of a record is not a table of names and values.")
+    for name, series in evaluation.series.items():
+        if not isinstance(name, str) or series.unit not in _UNITS or not len(series.values):
+            raise StoreDamaged(f"the series {name!r} of a record has the unit {series.unit!r} or no values.")
+    return evaluation
 
 
 def _verified_body(data: bytes) -> bytes:
@@ -273,20 +292,23 @@ def _verified_body(data: bytes) -> bytes:
         raise StoreDamaged(f"a record cannot be inflated ({error}).") from error
     if inflate.unconsumed_tail:
         raise StoreDamaged(f"a record inflates to more than {_MAX_BODY} bytes.")
+    if not inflate.eof:
+        raise StoreDamaged("a record is cut off.")
     return body
 
 
 def _narrowest(values: NDArray[np.float64]) -> str:
     """Return the smallest float type that holds every value exactly."""
-    with np.errstate(over="ignore"):
-        for dtype in _DTYPES[:-1]:
-            if values.astype(dtype).astype(np.float64).tobytes() == values.tobytes():
-                return dtype
-    return _DTYPES[-1]
+    narrowest, exact = _DTYPES[-1], values.tobytes()
+    for dtype in reversed(_DTYPES[:-1]):  # what the wider type loses, the narrower one loses too
+        if values.astype(dtype).astype(np.float64).tobytes() != exact:
+            break
+        narrowest = dtype
+    return narrowest
 
 
 def _is_run(epochs: NDArray[np.int64]) -> bool:
-    return bool((np.diff(epochs) == 1).all())
+    return int(epochs[-1] - epochs[0]) == len(epochs) - 1  # they increase
 
 
 def _until(series: Series, epoch: int) -> Series | None:

@@ -203,7 +203,7 @@ def _frames(path: Path) -> Iterator[tuple[int, bytes, bytes]]:
                 raise StoreDamaged(cut_off)
             if zlib.crc32(payload, zlib.crc32(kind)) != checksum:
                 raise StoreDamaged(
-                    f"the checksum of the frame at byte {offset} of {path} does not match: the rows before it are whole."
+                    f"the checksum of the frame at byte {offset} of {path} is wrong: the rows before it are whole."
                 )
             offset += _FRAME.size + length
             yield offset, kind, payload

@@ -7,6 +7,7 @@ from nasgym.results import decode
 from nasgym.results_file import TableMeta
 from nasgym.store import dense, layout, tables
 from nasgym.store.environment import Transaction
+from nasgym.store.layout import Cell
 
 __all__ = ["problems_of"]
 
@@ -40,7 +41,7 @@ def _table_problems(txn: Transaction, number: int, meta: TableMeta) -> list[str]
         rows += 1
         try:
             cell, found = layout.cell_of(key), decode(bytes(data))
-            if (found.index, found.seed) != tuple(cell) or found.index >= meta.size:
+            if Cell(found.index, found.seed) != cell or found.index >= meta.size:
                 problems.append(f"{meta.key}: {cell} holds architecture {found.index}, seed {found.seed}.")
         except NasgymError as error:
             problems.append(f"{meta.key}: the evaluation {key[5:].hex()} cannot be read: {error}")

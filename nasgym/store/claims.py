@@ -40,9 +40,9 @@ class Owner:
 
 def take(txn: Transaction, number: int, cell: Cell, owner: Owner, seconds: float) -> bool:
     """Claim a cell unless it is stored or somebody, this owner included, holds it."""
-    if txn.get(layout.cell_key(b"r", number, *cell)) is not None:
+    if txn.get(layout.cell_key(b"r", number, cell.index, cell.seed)) is not None:
         return False
-    key = layout.cell_key(b"l", number, *cell)
+    key = layout.cell_key(b"l", number, cell.index, cell.seed)
     held = _holder(txn.get(key))
     if held is not None and held[1] > time.time() and not held[0].is_dead:
         return False
@@ -53,7 +53,7 @@ def take(txn: Transaction, number: int, cell: Cell, owner: Owner, seconds: float
 
 def drop(txn: Transaction, number: int, cell: Cell, owner: Owner) -> None:
     """Give up a claim, if it is this owner's."""
-    key = layout.cell_key(b"l", number, *cell)
+    key = layout.cell_key(b"l", number, cell.index, cell.seed)
     held = _holder(txn.get(key))
     if held is not None and held[0] == owner:
         txn.delete(key)

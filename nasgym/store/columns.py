@@ -29,7 +29,7 @@ _HEAD = struct.Struct("<2sBI")
 _BODY = struct.Struct("<QQI")
 _SEED = struct.Struct("<QBI")
 _DENSE, _CODES_8, _CODES_16 = 0, 1, 2
-_CODES = {_CODES_8: np.dtype("<u1"), _CODES_16: np.dtype("<u2")}
+_CODES: Mapping[int, np.dtype[np.unsignedinteger]] = {_CODES_8: np.dtype("<u1"), _CODES_16: np.dtype("<u2")}
 
 
 @dataclass(frozen=True)
@@ -180,11 +180,11 @@ def _decode_values(body: memoryview, at: int, coding: int, distinct: int, out: N
     if coding == _DENSE:
         out[:] = np.frombuffer(body, "<f8", len(out), at)
         return at + out.nbytes
-    few = np.frombuffer(body, "<f8", distinct, at)
+    few: NDArray[np.float64] = np.frombuffer(body, "<f8", distinct, at)
     at += few.nbytes
     if distinct == 1:
         out[:] = few[0]
         return at
-    codes = np.frombuffer(body, _CODES[coding], len(out), at)
+    codes: NDArray[np.unsignedinteger] = np.frombuffer(body, _CODES[coding], len(out), at)
     np.take(few, codes, out=out)
     return at + codes.nbytes

@@ -121,6 +121,7 @@ class Environment:
 
     def read(self, work: Callable[[Transaction], T], buffers: bool = False) -> T:
         """Return ``work(transaction)`` on one consistent state; the transaction ends before this returns."""
+        begin = _begin_buffers if buffers else _begin
         while True:
             if self._env is None and not self._open_for_reading():
                 return work(_Nothing())
@@ -128,7 +129,7 @@ class Environment:
                 try:
                     with self._gate.shared():
                         if self._env is not None:
-                            with self._env.begin(buffers=buffers) as txn:
+                            with begin(self._env) as txn:
                                 return work(txn)
                 except lmdb.MapResizedError:
                     self._adopt_map_size()
@@ -196,7 +197,8 @@ class Environment:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            known = StoreReadOnly if error.errno in _UNWRITABLE else StoreFull if error.errno in _NO_ROOM else StoreError
+            named = {_UNWRITABLE: StoreReadOnly, _NO_ROOM: StoreFull}
+            known = next((named[codes] for codes in named if error.errno in codes), StoreError)
             raise known(
                 f"the store's directory {self.path} cannot be made ({error}): set NASGYM_HOME to a directory of yours."
             ) from error
@@ -316,6 +318,14 @@ def release(environment: Environment) -> None:
         if environment.users == 0:
             environment.close()
             _environments.pop(str(environment.path), None)
+
+
+def _begin(env: lmdb.Environment) -> Transaction:
+    return env.begin()
+
+
+def _begin_buffers(env: lmdb.Environment) -> Transaction:
+    return env.begin(buffers=True)
 
 
 def _before_fork() -> None:

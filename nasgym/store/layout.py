@@ -18,7 +18,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -45,8 +45,9 @@ _STATE = struct.Struct(">QQQ")
 _MAX_METRIC = 400  # LMDB's keys are at most 511 bytes
 
 
-class Cell(NamedTuple):
-    """One architecture under one seed."""
+@dataclass(frozen=True)
+class Cell:
+    """One architecture, by its index, under one seed."""
 
     index: int
     seed: Seed
@@ -124,7 +125,7 @@ def table_key(kind: bytes, table: int) -> bytes:
 
 
 def cell_key(kind: bytes, table: int, index: int, seed: Seed) -> bytes:
-    """Return the key of an evaluation (``b"r"``) or claim (``b"l"``)."""
+    """Return the key of an evaluation (``b"r"``) or claim (``b"l"``); indices are not negative."""
     return _CELL.pack(kind, table, index, seed_number(seed))
 
 

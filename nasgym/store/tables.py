@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -23,6 +23,7 @@ OnConflict: TypeAlias = Literal["error", "keep", "replace"]
 DROP_AFTER = 4096
 """Columns are dropped, to be built anew, by a commit that changes more evaluations than this."""
 _SAMPLE = 100
+_PROSE = ("source",)  # fields of a recipe that describe it and determine nothing
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class TableInfo:
     provenance: Mapping[str, tuple[str, ...]]
 
 
-class Encoded(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Encoded:
     """An evaluation on its way into the store."""
 
     index: int
@@ -184,11 +186,16 @@ def _note_changes(
 
 
 def _check_same(stored: TableMeta, wanted: TableMeta) -> None:
-    for what in ("size", "recipe", "fingerprint"):
-        old, new = getattr(stored, what), getattr(wanted, what)
-        if old is not None and new is not None and _plain(old) != _plain(new):
+    """Compare what both know; a field that only one version of nasgym has is not compared."""
+    pairs: list[tuple[str, object, object]] = [("size", stored.size, wanted.size)]
+    if stored.fingerprint is not None and wanted.fingerprint is not None:
+        pairs.append(("data set (sha256)", stored.fingerprint, wanted.fingerprint))
+    old, new = dict(stored.recipe or {}), dict(wanted.recipe or {})
+    pairs += [(f"recipe ({name})", old[name], new[name]) for name in old if name in new and name not in _PROSE]
+    for what, before, now in pairs:
+        if _plain(before) != _plain(now):
             raise TableMismatch(
-                f"the table {stored.key} was made with another {what}: stored {old!r}, given {new!r}. "
+                f"the table {stored.key} was made with another {what}: stored {before!r}, given {now!r}. "
                 "Use another name for the recipe or data set, or another store."
             )
 
