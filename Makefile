@@ -55,9 +55,9 @@ $(STAMP): pyproject.toml constraints.txt Makefile
 	if [ -z "$$python" ]; then \
 	  echo "nasgym needs Python 3.11 or newer; python3 is: $$(python3 --version 2>&1). Name another: make PYTHON=/path/to/python" >&2; \
 	  exit 1; fi; \
-	if [ ! -x $(BIN)/python ]; then \
+	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
 	  echo "making $(VENV) with $$($$python --version)"; \
-	  $$python -m venv $(VENV) || { rm -rf $(VENV); \
+	  $$python -m venv --clear $(VENV) || { rm -rf $(VENV); \
 	    echo "Python's venv module failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; fi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
 	@# uv is quick but does not read pip's configuration (a mirror, a proxy): where it fails, pip takes over.
