@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
@@ -75,7 +75,7 @@ def setting(
         options: All allowed values, where there are few.
     """
     metadata = {"doc": doc, "low": low, "above": above, "high": high, "options": options}
-    return cast("T", field(default=default, metadata=metadata))
+    return field(default=default, metadata=metadata)
 
 
 def describe(agent: type[Any] | Any) -> tuple[Setting, ...]:

@@ -1,6 +1,15 @@
 """Checks and made-up tables for people who write their own spaces, tasks and agents."""
 
+from nasgym.testing.agents import check_agent
 from nasgym.testing.spaces import check_space
 from nasgym.testing.synthetic import fill_synthetic, synthetic_evaluations
+from nasgym.testing.tasks import made_up_accuracies, synthetic_task
 
-__all__ = ["check_space", "fill_synthetic", "synthetic_evaluations"]
+__all__ = [
+    "check_agent",
+    "check_space",
+    "fill_synthetic",
+    "made_up_accuracies",
+    "synthetic_evaluations",
+    "synthetic_task",
+]

@@ -1,0 +1,98 @@
+"""The conformance check of agents. It raises `AssertionError` and needs no test framework."""
+
+from __future__ import annotations
+
+import pickle
+import random
+import sys
+
+import numpy as np
+
+from nasgym.agents import Agent, describe, get_agent
+from nasgym.spaces import Space
+from nasgym.task import SimulatedClock, Task
+from nasgym.testing.tasks import synthetic_task
+
+__all__ = ["check_agent"]
+
+_SECONDS = 10.0
+_PATIENCE = 2_000  # questions after the end before the check gives up: a batch of environments asks many times
+
+
+def check_agent(agent: Agent | str, *, space: str | Space = "nb201", evaluations: int = 40, seed: int = 0) -> None:
+    """Check that an agent keeps the rules, on a made-up task in memory.
+
+    It spends the whole budget and stops there, stops at ``max_evaluations`` where there is no budget, copes with
+    a refused evaluation, is determined by its seed, and leaves the global random generators as they were.
+
+    Args:
+        agent: The agent, or its spec as for `nasgym.agents.get_agent`.
+        space: The search space of the task.
+        evaluations: How many evaluations the task allows.
+        seed: The seed of the searches.
+
+    Raises:
+        AssertionError: A rule is broken; the message says which.
+    """
+    tested = get_agent(agent) if isinstance(agent, str) else agent
+    _check_documented(tested)
+    budget = evaluations * _SECONDS
+    first = _run(tested, synthetic_task(space, seconds=_SECONDS, budget=budget), seed)
+    assert first.evaluations == evaluations, f"{first.evaluations} evaluations of the {evaluations} the budget allows"
+    _check_seeded(tested, space, first, seed, budget)
+    tight = _run(tested, synthetic_task(space, seconds=_SECONDS, budget=budget - 1.0), seed)
+    assert tight.evaluations == evaluations - 1, "a refused evaluation at the budget's edge: evaluations were lost"
+    limited = _run(tested, synthetic_task(space, budget=None, max_evaluations=evaluations), seed)
+    assert limited.evaluations == evaluations, f"max_evaluations={evaluations}: {limited.evaluations} evaluations"
+
+
+class _WatchedClock(SimulatedClock):
+    """Stops an agent that goes on after the end: every way to evaluate asks the clock first."""
+
+    _asked = 0
+    _over = False
+
+    @property
+    def exhausted(self) -> bool:
+        if self._over:
+            self._asked += 1
+            assert self._asked <= _PATIENCE, "the agent goes on after task.exhausted"
+        return self._over
+
+    @exhausted.setter
+    def exhausted(self, over: bool) -> None:
+        self._over, self._asked = over, 0
+
+
+def _run(agent: Agent, task: Task, seed: int) -> Task:
+    """Search, and check what is left behind."""
+    task.clock = _WatchedClock(
+        task.budget, workers=task.workers, overshoot=task.protocol.overshoot, max_jobs=task.max_evaluations
+    )
+    before = _global_generators()
+    agent.search(task, seed)
+    for name, state in _global_generators().items():
+        changed = name in before and before[name] != state
+        assert not changed, f"the global generator of {name} was changed: draw from a generator of your own"
+    assert task.exhausted, f"the search ended with {task.remaining} simulated seconds left"
+    assert task.running == 0, f"{task.running} submitted evaluations were never collected with next()"
+    return task
+
+
+def _check_documented(agent: Agent) -> None:
+    bare = [item.name for item in describe(agent) if not item.doc]
+    assert not bare or not agent.source, f"hyper-parameters without documentation: {', '.join(bare)}"
+
+
+def _check_seeded(agent: Agent, space: str | Space, first: Task, seed: int, budget: float) -> None:
+    again, other = (_run(agent, synthetic_task(space, seconds=_SECONDS, budget=budget), s) for s in (seed, seed + 1))
+    drawn = first.trajectory.arrays().indices
+    assert np.array_equal(drawn, again.trajectory.arrays().indices), "equal seeds gave different searches"
+    assert not np.array_equal(drawn, other.trajectory.arrays().indices), "different seeds gave the same search"
+
+
+def _global_generators() -> dict[str, bytes]:
+    states = {"Python": pickle.dumps(random.getstate()), "numpy": pickle.dumps(np.random.get_state())}
+    if "torch" in sys.modules:
+        states["torch"] = sys.modules["torch"].get_rng_state().numpy().tobytes()
+    return states

@@ -1,0 +1,101 @@
+"""A made-up task in memory: nothing is read, written or trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasgym.benchmark import Benchmark
+from nasgym.recipes import default_recipe
+from nasgym.results import Evaluation, Seed, Series
+from nasgym.spaces import Genotypes, Space, get_space
+from nasgym.store import Columns, Store, TableKey
+from nasgym.task import Protocol, Task, get_protocol
+
+__all__ = ["made_up_accuracies", "synthetic_task"]
+
+_DATASET = "cluttered-digits"
+
+
+def made_up_accuracies(space: Space, genotypes: Genotypes) -> NDArray[np.float64]:
+    """Return ``float64[n]``, fractions between 0.2 and 0.8: a sum of one random worth per choice, always the same."""
+    worth = np.random.default_rng(0).normal(size=(space.num_decisions, int(space.choices.max())))
+    total = worth[np.arange(space.num_decisions), genotypes].sum(axis=1)
+    return np.asarray(0.5 + 0.3 * np.tanh(total / np.sqrt(space.num_decisions) / 2), dtype=np.float64)
+
+
+def synthetic_task(
+    space: str | Space = "nb201",
+    *,
+    accuracy: Callable[[Genotypes], NDArray[np.float64]] | None = None,
+    seconds: float = 10.0,
+    budget: float | None = 1_000.0,
+    max_evaluations: int | None = None,
+    protocol: str | Protocol = "plain",
+    workers: int = 1,
+    seed: int = 0,
+) -> Task:
+    """Return a task on made-up results of a whole space.
+
+    Args:
+        space: The search space.
+        accuracy: Maps ``int8[n, num_decisions]`` to fractions ``float64[n]``; None: `made_up_accuracies`.
+        seconds: What each evaluation costs.
+        budget: Simulated seconds; None: no budget.
+        max_evaluations: How many evaluations may run; None: no limit.
+        protocol: The rules.
+        workers: Simulated workers.
+        seed: The task's seed.
+    """
+    found = get_space(space) if isinstance(space, str) else space
+    genotypes = found.from_index(np.arange(found.size))
+    accuracies = made_up_accuracies(found, genotypes) if accuracy is None else accuracy(genotypes)
+    key = TableKey(found.name, _DATASET, default_recipe(_DATASET))
+    return Task(
+        Benchmark(found, key, _InMemory(key, np.asarray(accuracies, dtype=np.float64), seconds)),
+        get_protocol(protocol),
+        budget=budget,
+        max_evaluations=max_evaluations,
+        workers=workers,
+        seed=seed,
+    )
+
+
+class _InMemory(Store):
+    """A store of one table with one training per architecture, on no disk."""
+
+    def __init__(self, key: TableKey, accuracies: NDArray[np.float64], seconds: float) -> None:
+        super().__init__(Path("in memory"))
+        self._key, self._accuracies, self._seconds = key, accuracies, seconds
+
+    def __contains__(self, key: object) -> bool:
+        return key == self._key
+
+    def seeds(self, key: TableKey, index: int) -> list[Seed]:
+        return [0]
+
+    def get(self, key: TableKey, index: int, seed: Seed) -> Evaluation | None:
+        if seed != 0:
+            return None
+        accuracy = Series.of([float(self._accuracies[index])], [1], "fraction")
+        seconds = Series.of([self._seconds], [1], "seconds")
+        return Evaluation(
+            index, 0, 1, {"valid_accuracy": accuracy, "test_accuracy": accuracy, "train_seconds": seconds}
+        )
+
+    def columns(self, key: TableKey, metrics: Sequence[str], epoch: int | None = None) -> Columns:
+        known = {
+            "valid_accuracy": self._accuracies,
+            "test_accuracy": self._accuracies,
+            "train_seconds": np.full(len(self._accuracies), self._seconds),
+        }
+        unknown = np.full(len(self._accuracies), np.nan)
+        rows = {metric: known.get(metric, unknown)[None] for metric in metrics}
+        return Columns((0,), rows, np.ones((1, len(self._accuracies)), dtype=np.bool_), generation=0)
+
+    def __reduce__(self) -> tuple[Callable[..., _InMemory], tuple[Any, ...]]:  # type: ignore[override]  # no path
+        return type(self), (self._key, self._accuracies, self._seconds)
