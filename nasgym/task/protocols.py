@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from nasgym.benchmark import SeedPolicy
 from nasgym.errors import UnknownName
+from nasgym.task.published import NASBENCH201_2020, NATS_TSS, Published
 
 __all__ = ["PROTOCOLS", "Protocol", "Score", "get_protocol"]
 
@@ -44,6 +45,7 @@ class Protocol:
         overshoot: Whether an evaluation that starts within the budget may end after it.
         charge_repeats: Whether an architecture is charged again when it is evaluated again.
         budgets: Published budget in simulated seconds by data set; ``"*"`` stands for all others.
+        published: Figures that the source prints, for reports to show beside their own.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Protocol:
     overshoot: bool = False
     charge_repeats: bool = True
     budgets: Mapping[str, float] = field(default_factory=dict)
+    published: tuple[Published, ...] = ()
 
     def budget(self, dataset: str) -> float | None:
         """Return the published budget for a data set in simulated seconds, or None where there is none."""
@@ -89,6 +92,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 ),
                 recipe="nb201-12",
                 budgets={"*": 12_000.0},
+                published=NASBENCH201_2020,
             ),
             Protocol(
                 name="nats-tss",
@@ -98,6 +102,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 recipe="nb201-12",
                 overshoot=True,
                 budgets={"cifar10": 20_000.0, "cifar100": 40_000.0, "imagenet16-120": 120_000.0},
+                published=NATS_TSS,
             ),
         )
     }
