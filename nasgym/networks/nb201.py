@@ -154,7 +154,8 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[b, inputs, h, w]`` to ``[b, outputs, ceil(h / 2), ceil(w / 2)]``."""
         residual: Tensor = self.downsample(x)
-        return residual + self.conv_b(self.conv_a(x))
+        block: Tensor = self.conv_b(self.conv_a(x))
+        return residual + block
 
 
 class NB201Network(nn.Module):
@@ -172,9 +173,7 @@ class NB201Network(nn.Module):
         if row.shape != (len(EDGES),) or not NB201().is_valid(row[None])[0]:
             raise InvalidArchitecture(f"an nb201 network needs {len(EDGES)} operation numbers; got {row.tolist()}.")
         ops, width = [OPERATIONS[op] for op in row.tolist()], macro.channels
-        self.stem = nn.Sequential(
-            nn.Conv2d(macro.in_channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
-        )
+        self.stem = nn.Sequential(nn.Conv2d(macro.in_channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
         self.cells = nn.ModuleList()
         for stage in range(_STAGES):
             if stage:
@@ -186,11 +185,11 @@ class NB201Network(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Return what the classifier sees, ``[b, 4 * channels]``, for normalised images ``[b, c, h, w]``."""
-        x = self.stem(images)
+        x: Tensor = self.stem(images)
         for cell in self.cells:
             x = cell(x)
-        pooled: Tensor = self.lastact(x).mean(dim=(2, 3))
-        return pooled
+        x = self.lastact(x)
+        return x.mean(dim=(2, 3))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits ``[b, classes]`` for normalised images ``[b, in_channels, h, w]``."""

@@ -104,7 +104,7 @@ def load(name: str, root: Path, form: CifarFormat | None = None) -> ImageData:
     else:
         valid, rest = listed_or_halves(root / CIFAR100_SPLIT_FILE, len(test[1]))
         splits = (_part(train), _part(test, valid), _part(test, rest))
-    return ImageData.of(name, classes, *splits, statistics=(form.mean, form.std))
+    return ImageData.of(name, classes, splits, (form.mean, form.std))
 
 
 def download(name: str, root: Path) -> None:

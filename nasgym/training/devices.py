@@ -56,5 +56,5 @@ def memory_guard(what: str) -> Iterator[None]:
             raise
         raise DeviceMemoryExhausted(
             f"{what} does not fit into the memory of the device ({str(error).splitlines()[0]}). Use a recipe with a "
-            "smaller batch_size or fewer channels, end other programs on the device, or take another one (device='cpu')."
+            "smaller batch_size or fewer channels, end other programs on the device, or take another (device='cpu')."
         ) from error

@@ -59,12 +59,12 @@ def cluttered_digits(clutter: Clutter | None = None) -> ImageData:
     stream = RandomState(made.seed)
     images, labels = _digits()
     order = stream.permutation(len(labels))
-    splits, at = [], 0
-    for size, count in zip(made.sizes, made.sources, strict=True):
-        chosen = order[at : at + count]
-        splits.append(_split(stream, made, images[chosen], labels[chosen], size))
-        at += count
-    return ImageData.of("cluttered-digits", tuple(str(c) for c in range(_CLASSES)), *splits)
+    ends = np.cumsum(made.sources)
+    parts = np.split(order, ends)
+    train, valid, test = (
+        _split(stream, made, images[part], labels[part], size) for part, size in zip(parts[:3], made.sizes, strict=True)
+    )
+    return ImageData.of("cluttered-digits", tuple(str(c) for c in range(_CLASSES)), (train, valid, test))
 
 
 def _digits() -> tuple[Bytes, NDArray[np.int64]]:

@@ -49,7 +49,8 @@ def load_folder(name: str, path: Path, side: int) -> ImageData:
     splits = _splits(path)
     classes = tuple(sorted({c for files in splits.values() for c in files}))
     _check(path, splits, classes)
-    return ImageData.of(name, classes, *(_read(splits[split], classes, side) for split in SPLITS))
+    train, valid, test = (_read(splits[split], classes, side) for split in SPLITS)
+    return ImageData.of(name, classes, (train, valid, test))
 
 
 def _splits(path: Path) -> dict[str, Files]:
@@ -81,7 +82,9 @@ def _classes(path: Path) -> Files:
 
 
 def _images(folder: Path) -> Iterable[Path]:
-    return (f for f in folder.rglob("*") if f.suffix.lower() in _SUFFIXES and not f.name.startswith(".") and f.is_file())
+    return (
+        f for f in folder.rglob("*") if f.suffix.lower() in _SUFFIXES and not f.name.startswith(".") and f.is_file()
+    )
 
 
 def _hash(label: str, file: Path) -> bytes:

@@ -69,10 +69,12 @@ def load(
     images, labels = _read(root, train_files)
     held_out, held_out_labels = _read(root, valid_files)
     valid, test = listed_or_halves(root / SPLIT_FILE, len(held_out_labels))
-    splits = [Split(torch.from_numpy(images), torch.from_numpy(labels))]
-    splits += [Split(torch.from_numpy(held_out[i]), torch.from_numpy(held_out_labels[i])) for i in (valid, test)]
-    classes = tuple(str(c) for c in range(_NUM_CLASSES))
-    return ImageData.of("imagenet16-120", classes, *splits, statistics=_STATISTICS)
+    splits = (
+        Split(torch.from_numpy(images), torch.from_numpy(labels)),
+        Split(torch.from_numpy(held_out[valid]), torch.from_numpy(held_out_labels[valid])),
+        Split(torch.from_numpy(held_out[test]), torch.from_numpy(held_out_labels[test])),
+    )
+    return ImageData.of("imagenet16-120", tuple(str(c) for c in range(_NUM_CLASSES)), splits, _STATISTICS)
 
 
 def _read(root: Path, files: Mapping[str, str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

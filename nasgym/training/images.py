@@ -28,9 +28,11 @@ class Split:
 
     def __post_init__(self) -> None:
         """Check types and shapes at the door."""
-        if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.labels.shape != self.images.shape[:1]:
+        shape = self.images.shape
+        square = self.images.ndim == 4 and shape[2] == shape[3]
+        if self.images.dtype != torch.uint8 or not square or self.labels.shape != shape[:1]:
             raise InvalidSetting(
-                "a split needs uint8 images [n, channels, height, width] and n labels; got "
+                "a split needs uint8 images [n, channels, side, side] and n labels; got "
                 f"{self.images.dtype} {tuple(self.images.shape)} and {tuple(self.labels.shape)}."
             )
 
@@ -68,14 +70,16 @@ class ImageData:
         cls,
         name: str,
         classes: tuple[str, ...],
-        train: Split,
-        valid: Split,
-        test: Split,
+        splits: tuple[Split, Split, Split],
         statistics: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
     ) -> ImageData:
-        """Build a data set; ``statistics`` (mean and std per channel) default to those of the training images."""
+        """Build a data set from its train, valid and test split.
+
+        ``statistics`` (mean and std per channel, of 255) default to those of the training images.
+        """
+        train, valid, test = splits
         mean, std = _statistics(train.images) if statistics is None else statistics
-        return cls(name, classes, train, valid, test, mean, std, fingerprint_of(train, valid, test))
+        return cls(name, classes, train, valid, test, mean, std, fingerprint_of(*splits))
 
     @property
     def channels(self) -> int:
@@ -93,8 +97,8 @@ def fingerprint_of(train: Split, valid: Split, test: Split) -> str:
     digest = hashlib.sha256()
     for split in (train, valid, test):
         digest.update(repr(tuple(split.images.shape)).encode())
-        digest.update(np.ascontiguousarray(split.images.numpy()))
-        digest.update(np.ascontiguousarray(split.labels.numpy().astype("<i8")))
+        digest.update(split.images.numpy().tobytes())
+        digest.update(split.labels.numpy().astype("<i8").tobytes())
     return digest.hexdigest()
 
 

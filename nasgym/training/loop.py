@@ -77,7 +77,7 @@ def train_epoch(
         optimizer.zero_grad(set_to_none=True)
         logits = network(images)
         loss = functional.cross_entropy(logits, labels)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         sums.add(logits.detach(), labels, loss.detach())
     assert sums is not None, "an epoch has at least one batch"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy._core import multiarray
 
 from nasgym.errors import DatasetUnavailable
 
@@ -30,7 +31,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
         if module in _ARRAY_MODULES and name in ("_reconstruct", "scalar"):
-            allowed: Callable[..., Any] = getattr(np._core.multiarray, name)
+            allowed: Callable[..., Any] = getattr(multiarray, name)
             return allowed
         if module == "numpy" and name in ("ndarray", "dtype"):
             return np.ndarray if name == "ndarray" else np.dtype

@@ -33,6 +33,7 @@ __all__ = ["Trainer"]
 
 _EVALUATION_BATCH = {"cpu": 250, "cuda": 2000}  # images; what measured best, see docs/training.md
 _CHECKPOINT_SECONDS = 60.0
+_SMALLEST_SIDE = 5  # pixels; two halvings leave more than one, which batch norm needs
 
 
 class Trainer:
@@ -79,6 +80,11 @@ class Trainer:
         """The data set; loaded now if it is not yet (raises `DatasetUnavailable` where it is not at hand)."""
         if self._data is None:
             self._data = load_dataset(self.dataset, image_size=self.recipe.image_size)
+        if self._data.resolution < _SMALLEST_SIDE:
+            raise InvalidSetting(
+                f"images must have {_SMALLEST_SIDE} pixels a side or more, so that the last stage is no single pixel; "
+                f"those of {self.dataset} have {self._data.resolution}."
+            )
         return self._data
 
     def __call__(self, genotype: NDArray[np.integer], seed: int) -> Evaluation:
@@ -199,9 +205,7 @@ def _state(network: nn.Module, optimizer: torch.optim.Optimizer, reports: list[E
     return {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "reports": rows}
 
 
-def _resume(
-    state: Mapping[str, Any] | None, network: nn.Module, optimizer: torch.optim.Optimizer
-) -> list[EpochReport]:
+def _resume(state: Mapping[str, Any] | None, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[EpochReport]:
     """Bring network and optimiser to where a checkpoint left them; return the epochs done, none without one."""
     if state is None:
         return []
