@@ -1,6 +1,6 @@
 """Search agents: one file each, found by name."""
 
-from nasgym.agents.base import Agent, Setting, describe, setting
+from nasgym.agents.base import Agent, Description, Setting, describe, setting
 from nasgym.agents.registry import agent_class, agent_names, get_agent
 
-__all__ = ["Agent", "Setting", "agent_class", "agent_names", "describe", "get_agent", "setting"]
+__all__ = ["Agent", "Description", "Setting", "agent_class", "agent_names", "describe", "get_agent", "setting"]

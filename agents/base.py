@@ -13,7 +13,7 @@ import numpy as np
 from nasgym.errors import InvalidBudget, InvalidSetting
 from nasgym.task import Task
 
-__all__ = ["Agent", "Setting", "begin", "check_settings", "describe", "setting"]
+__all__ = ["Agent", "Description", "Setting", "begin", "check_settings", "describe", "setting"]
 
 T = TypeVar("T")
 _NO_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
@@ -78,11 +78,25 @@ def setting(
     return field(default=default, metadata=metadata)
 
 
-def describe(agent: type[Any] | Any) -> tuple[Setting, ...]:
-    """Return the hyper-parameters of an agent or its class; the documentation is empty where `setting` was not used."""
-    if not is_dataclass(agent):
-        return ()
-    return tuple(Setting(f.name, _default(f), f.metadata.get("doc", "")) for f in fields(agent) if f.init)
+@dataclass(frozen=True)
+class Description:
+    """An agent, for people to read; what a user's own class does not say is empty.
+
+    Attributes:
+        name: The id, or the name of the class.
+        family: What kind of algorithm it is.
+        source: Where it is published.
+        summary: The first line of its documentation.
+        presets: Named settings.
+        settings: Its hyper-parameters.
+    """
+
+    name: str
+    family: str
+    source: str
+    summary: str
+    presets: Mapping[str, Mapping[str, Any]]
+    settings: tuple[Setting, ...]
 
 
 def check_settings(agent: Any) -> None:
@@ -104,6 +118,20 @@ def begin(task: Task, seed: int) -> np.random.Generator:
             f"is {task.max_evaluations}. Give the task budget= or max_evaluations=."
         )
     return np.random.default_rng(seed)
+
+
+def describe(agent: type[Any] | Any) -> Description:
+    """Return what an agent or its class says about itself."""
+    found = agent if isinstance(agent, type) else type(agent)
+    items = fields(found) if is_dataclass(found) else ()
+    return Description(
+        name=getattr(found, "name", "") or found.__name__,
+        family=getattr(found, "family", "own"),
+        source=getattr(found, "source", ""),
+        summary=next(iter((found.__doc__ or "").strip().splitlines()), ""),
+        presets=getattr(found, "presets", _NO_PRESETS),
+        settings=tuple(Setting(f.name, _default(f), f.metadata.get("doc", "")) for f in items if f.init),
+    )
 
 
 def _default(item: Field[Any]) -> Any:

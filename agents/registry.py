@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
 
-from nasgym.agents.base import Agent
+from nasgym.agents.base import Agent, describe
 from nasgym.errors import InvalidAgent, UnknownName
 
 __all__ = ["ENTRY_POINT_GROUP", "agent_class", "agent_names", "get_agent"]
@@ -158,13 +158,12 @@ def _checked(found: object, where: str) -> type[Agent]:
 
 
 def _preset(found: type[Agent], preset: str) -> Mapping[str, Any]:
-    presets = getattr(found, "presets", {})
+    presets = describe(found).presets
     if not preset:
         return {}
     if preset not in presets:
-        raise UnknownName(f"preset of {getattr(found, 'name', '') or found.__name__}", preset, presets)
-    chosen: Mapping[str, Any] = presets[preset]
-    return chosen
+        raise UnknownName(f"preset of {describe(found).name}", preset, presets)
+    return presets[preset]
 
 
 def _check_names(found: type[Agent], settings: Mapping[str, Any]) -> None:

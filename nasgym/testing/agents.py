@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from nasgym.agents import Agent, describe, get_agent
+from nasgym.agents import Agent, get_agent
 from nasgym.spaces import Space
 from nasgym.task import SimulatedClock, Task
 from nasgym.testing.tasks import synthetic_task
@@ -35,7 +35,6 @@ def check_agent(agent: Agent | str, *, space: str | Space = "nb201", evaluations
         AssertionError: A rule is broken; the message says which.
     """
     tested = get_agent(agent) if isinstance(agent, str) else agent
-    _check_documented(tested)
     budget = evaluations * _SECONDS
     first = _run(tested, synthetic_task(space, seconds=_SECONDS, budget=budget), seed)
     assert first.evaluations == evaluations, f"{first.evaluations} evaluations of the {evaluations} the budget allows"
@@ -77,11 +76,6 @@ def _run(agent: Agent, task: Task, seed: int) -> Task:
     assert task.exhausted, f"the search ended with {task.remaining} simulated seconds left"
     assert task.running == 0, f"{task.running} submitted evaluations were never collected with next()"
     return task
-
-
-def _check_documented(agent: Agent) -> None:
-    bare = [item.name for item in describe(agent) if not item.doc]
-    assert not bare or not agent.source, f"hyper-parameters without documentation: {', '.join(bare)}"
 
 
 def _check_seeded(agent: Agent, space: str | Space, first: Task, seed: int, budget: float) -> None:

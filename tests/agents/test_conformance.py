@@ -1,0 +1,131 @@
+"""Every agent on every space keeps the rules; the checks themselves catch agents that do not."""
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from nasgym.agents import agent_class, agent_names, describe, get_agent
+from nasgym.errors import InvalidBudget, InvalidSetting
+from nasgym.spaces import space_names
+from nasgym.testing import check_agent, check_space, synthetic_task
+
+NAMES = agent_names()
+
+
+@pytest.mark.parametrize("space", space_names())
+@pytest.mark.parametrize("name", NAMES)
+def test_every_agent_keeps_the_rules_on_every_space(name, space):
+    check_agent(name, space=space)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_agent_copes_with_decisions_that_differ_and_constrain_each_other(name, tiny_space):
+    check_agent(name, space=tiny_space)
+
+
+def test_the_tiny_space_is_a_space(tiny_space):
+    check_space(tiny_space)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_preset_makes_an_agent(name):
+    for preset, settings in agent_class(name).presets.items():
+        agent = get_agent(f"{name}:{preset}")
+        assert {key: getattr(agent, key) for key in settings} == dict(settings)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_agent_says_what_it_is_and_documents_every_hyper_parameter(name):
+    agent = get_agent(name)
+    assert agent.name == name and agent.family and agent.source and type(agent).__doc__
+    assert describe(agent) == describe(type(agent))
+    for item in describe(agent).settings:
+        assert len(item.doc) > 20, f"{name}.{item.name} is not documented"
+        assert item.default == getattr(agent, item.name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"budget": None}, "inf simulated seconds"),
+        ({"protocol": "free repeats"}, "repeated architectures cost nothing"),
+    ],
+)
+def test_a_search_that_nothing_would_end_is_refused(name, settings, says):
+    if settings.get("protocol"):
+        from dataclasses import replace
+
+        from nasgym.task import PROTOCOLS
+
+        settings = {"protocol": replace(PROTOCOLS["plain"], charge_repeats=False)}
+    with pytest.raises(InvalidBudget, match=f"(?s){says}.*max_evaluations="):
+        get_agent(name).search(synthetic_task(**settings), 0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_single_evaluation_is_a_budget_too(name):
+    task = synthetic_task(budget=None, max_evaluations=1)
+    get_agent(name).search(task, 3)
+    assert task.evaluations == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "says"),
+    [
+        ("regularized_evolution", {"population": 0}, "population of RegularizedEvolution must be at least 1; got 0"),
+        ("regularized_evolution", {"sample": 2.5}, "of type int; got 2.5"),
+        ("reinforce", {"learning_rate": 0.0}, "above 0; got 0.0"),
+        ("reinforce", {"learning_rate": float("nan")}, "finite; got nan"),
+        ("reinforce", {"momentum": 1.0}, "at most 0.999; got 1.0"),
+        ("reinforce", {"momentum": True}, "of type float; got True"),
+        ("local_search", {"move": "second"}, "one of .*'first', 'best'.*; got 'second'"),
+    ],
+)
+def test_a_hyper_parameter_out_of_its_bounds_is_refused(name, settings, says):
+    with pytest.raises(InvalidSetting, match=says):
+        get_agent(name, **settings)
+
+
+@dataclass(frozen=True)
+class Bad:
+    """An agent with one fault, chosen by name."""
+
+    fault: str
+
+    def search(self, task, seed):
+        rng = np.random.default_rng(0 if self.fault == "ignores its seed" else seed)
+        if self.fault == "numpy":
+            np.random.rand()  # noqa: NPY002
+        if self.fault == "Python":
+            random.random()
+        if self.fault == "unseeded":
+            rng = np.random.default_rng()
+        while not task.exhausted:
+            if self.fault == "lazy" and task.evaluations > 10:
+                return
+            task.evaluate(task.space.sample(rng, 1))
+        while self.fault == "endless":
+            task.evaluate(task.space.sample(rng, 1))
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("numpy", "global generator of numpy"),
+        ("Python", "global generator of Python"),
+        ("unseeded", "equal seeds gave different searches"),
+        ("ignores its seed", "different seeds gave the same search"),
+        ("lazy", "simulated seconds left"),
+        ("endless", "goes on after task.exhausted"),
+    ],
+)
+def test_the_check_catches_an_agent_that_breaks_a_rule(fault, says):
+    with pytest.raises(AssertionError, match=says):
+        check_agent(Bad(fault))
+
+
+def test_the_check_passes_an_agent_without_faults():
+    check_agent(Bad("none"))
