@@ -293,9 +293,7 @@ def _number(name: str, text: str, low: float, high: float, unit: str) -> float |
     return value
 
 
-def _collect(
-    path: Path, reader: Iterator[list[str]], parser: _Parser, progress: Callable[[int], None] | None
-) -> int:
+def _collect(path: Path, reader: Iterator[list[str]], parser: _Parser, progress: Callable[[int], None] | None) -> int:
     """Read all rows into the parser and return their number; raises `InvalidTable` with all that is wrong."""
     problems: list[str] = []
     rows = 0

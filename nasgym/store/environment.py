@@ -173,6 +173,8 @@ class Environment:
     def _open_for_reading(self) -> bool:
         with self._opening:
             if self._env is None:
+                if self.path.exists() and not self.path.is_dir():
+                    raise StoreDamaged(f"{self.path} is a file, and a store is a directory: check the path.")
                 if not self.exists:
                     return False
                 self._open(writable=self.writable)
@@ -296,7 +298,7 @@ class Environment:
 
 
 _environments: dict[str, Environment] = {}
-_registry = threading.Lock()
+_registry = threading.RLock()  # a store may be collected, and released, while another one is acquired
 
 
 def acquire(path: Path, writable: bool, map_size: int) -> Environment:
@@ -355,6 +357,4 @@ def _after_fork_in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
-    )
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)

@@ -74,9 +74,7 @@ def encoded(evaluations: Iterable[Evaluation]) -> list[Encoded]:
 def table_numbers(txn: Transaction) -> dict[int, TableMeta]:
     """Return every table by its number."""
     prefix = b"t"
-    return {
-        int.from_bytes(key[1:], "big"): TableMeta.decode(value) for key, value in layout.items(txn, prefix)
-    }
+    return {int.from_bytes(key[1:], "big"): TableMeta.decode(value) for key, value in layout.items(txn, prefix)}
 
 
 def find(txn: Transaction, key: TableKey) -> tuple[int, TableMeta] | None:
