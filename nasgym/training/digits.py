@@ -48,7 +48,7 @@ class Clutter:
     fragments: int = 2
     fragment_side: int = 4
     noise: int = 33
-    sizes: tuple[int, int, int] = (1500, 1000, 1000)
+    sizes: tuple[int, int, int] = (3000, 3000, 1000)
     sources: tuple[int, int, int] = (897, 450, 450)
     seed: int = 2014
 

@@ -32,6 +32,6 @@ def recipe() -> Callable[..., Recipe]:
         from dataclasses import replace
 
         small = {"name": "tiny", "epochs": 3, "batch_size": 16, "channels": 2, "learning_rate": 0.1}
-        return replace(get_recipe("cluttered-digits-12"), **{**small, **changes})  # type: ignore[arg-type]
+        return replace(get_recipe("cluttered-digits-10"), **{**small, **changes})  # type: ignore[arg-type]
 
     return make
