@@ -109,6 +109,10 @@ class Judge:
             return self.task.evaluate_index(index)
         return _single(self.task.evaluate_indices(np.array([index])))
 
+    def evaluate_all(self, indices: Indices) -> Outcome:
+        """Evaluate cells one after the other and wait for all."""
+        return self.task.evaluate_indices(indices)
+
     def reward(self, result: Result) -> float:
         """Return what an evaluation is worth: 0.0 where it was not counted."""
         if not result.counted:

@@ -18,8 +18,8 @@ class _Kind(NamedTuple):
 
 
 _KINDS = (
-    _Kind("", "nasgym.envs.construct:ConstructEnv", "nasgym.envs.vector_construct:ConstructVectorEnv"),
-    _Kind("-Edit", "nasgym.envs.edit:EditEnv", "nasgym.envs.vector_edit:EditVectorEnv"),
+    _Kind("", "nasgym.envs.construct:ConstructEnv", "nasgym.envs.vector:ConstructVectorEnv"),
+    _Kind("-Edit", "nasgym.envs.edit:EditEnv", "nasgym.envs.vector:EditVectorEnv"),
 )
 _NAMES: dict[str, dict[str, Any]] = {"NB201": {"space": "nb201"}}
 """Name of the id -> the arguments that make it this space's."""
