@@ -149,7 +149,7 @@ DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
                 resolution=12,
                 sizes=(3000, 3000, 1000),
                 recipe="cluttered-digits-10",
-                source="scikit-learn digits among clutter, after Mnih et al. 2014; made here, see docs/cluttered-digits.md",
+                source="scikit-learn digits among clutter, after Mnih et al. 2014; see docs/cluttered-digits.md",
                 fingerprint="281932fa5ecdcd5a39b89f76fe469fcc6b960a5bcf3b7899bbb35d421512616d",
             ),
             DatasetInfo(

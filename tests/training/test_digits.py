@@ -35,13 +35,13 @@ def test_what_is_known_of_it_is_true(data: ImageData) -> None:
 
 def test_no_digit_serves_two_splits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each digit a brightness of its own and look which ones appear in which split."""
-    numbers = np.arange(100)
-    marked = np.zeros((100, 8, 8), dtype=np.uint8) + (100 + numbers).astype(np.uint8)[:, None, None]
+    numbers = np.arange(240)
+    marked = np.zeros((240, 8, 8), dtype=np.uint8) + (10 + numbers).astype(np.uint8)[:, None, None]
     monkeypatch.setattr(digits_module, "_digits", lambda: (marked, numbers % 10))
-    made = cluttered_digits(Clutter(noise=0, fragments=1, sizes=(300, 200, 200), sources=(50, 25, 25)))
+    made = cluttered_digits(Clutter(noise=0, fragments=1, sizes=(600, 300, 300), sources=(120, 60, 60)))
     seen = [set(np.unique(split.images.numpy()).tolist()) - {0} for split in (made.train, made.valid, made.test)]
     assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
-    assert len(seen[0] | seen[1] | seen[2]) > 90
+    assert len(seen[0] | seen[1] | seen[2]) > 220
 
 
 def test_each_image_holds_a_digit_of_its_class(monkeypatch: pytest.MonkeyPatch) -> None:
