@@ -55,7 +55,10 @@ class TinySpace:
         return self._all[wanted].reshape(-1, 3)
 
     def to_str(self, genotypes):
-        return ["".join("abcd"[c] for c in g) for g in check_genotypes(genotypes, 3).tolist()]
+        rows = check_genotypes(genotypes, 3)
+        if not self.is_valid(rows).all():
+            raise InvalidArchitecture(f"one of {rows.tolist()} is not an architecture of tiny.")
+        return ["".join("abcd"[c] for c in g) for g in rows.tolist()]
 
     def from_str(self, strings):
         rows = []
