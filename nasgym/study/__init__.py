@@ -1,1 +1,21 @@
-"""Rooms of nasgym."""
+"""Studies: agents x tasks x seeds, from a design to records, figures and a picture."""
+
+from nasgym.study.analysis import Report, TaskReport, analyse
+from nasgym.study.design import StudyDesign, TaskSpec
+from nasgym.study.reporting import published_rows, summary_rows, task_facts, write_report
+from nasgym.study.running import Progress, StudyRuns, run_study
+
+__all__ = [
+    "Progress",
+    "Report",
+    "StudyDesign",
+    "StudyRuns",
+    "TaskReport",
+    "TaskSpec",
+    "analyse",
+    "published_rows",
+    "run_study",
+    "summary_rows",
+    "task_facts",
+    "write_report",
+]

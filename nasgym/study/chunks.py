@@ -109,7 +109,9 @@ def _note(path: Path, task: Task) -> None:
     temporary = path.with_suffix(".tmp")
     try:
         limit = task.max_evaluations or math.inf
-        temporary.write_text(f"{task.evaluations} {min(1.0, max(task.seconds / task.budget, task.evaluations / limit))}")
+        temporary.write_text(
+            f"{task.evaluations} {min(1.0, max(task.seconds / task.budget, task.evaluations / limit))}"
+        )
         temporary.replace(path)
     except OSError:
         pass  # a worker on another machine may not see the folder: the run goes on, only its progress is not shown

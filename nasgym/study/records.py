@@ -86,9 +86,7 @@ def write_runs(path: Path, runs: RunSet) -> None:
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
-            np.savez(
-                file, header=np.array(header), runs=runs.seeds, lengths=runs.lengths, **runs.evaluations._asdict()
-            )
+            np.savez(file, header=np.array(header), runs=runs.seeds, lengths=runs.lengths, **runs.evaluations._asdict())
 
     write_atomic(path, write)
 

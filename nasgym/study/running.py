@@ -203,7 +203,7 @@ def _by_design(design: StudyDesign, sets: list[RunSet]) -> tuple[RunSet, ...]:
 
 @contextmanager
 def _reporting(state: _State, notes: Path, on_progress: Callable[[Progress], None] | None) -> Iterator[None]:
-    """Call ``on_progress`` from a thread of its own, and once more at the end; workers leave their notes in ``notes``."""
+    """Call ``on_progress`` from a thread of its own, and once more at the end; workers write into ``notes``."""
     if on_progress is None:
         yield
         return

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,9 @@ from nasgym.spaces import Space, get_space, space_names
 from nasgym.store import Store, TableKey
 from nasgym.task.protocols import Protocol, get_protocol
 from nasgym.task.task import Task
+
+if TYPE_CHECKING:
+    from nasgym.training import EpochReport
 
 __all__ = ["make_benchmark", "make_task", "task_names"]
 
@@ -98,13 +103,17 @@ def make_benchmark(
     share_equal: bool = False,
     device: str = "auto",
     store: Store | Path | str | None = None,
+    on_epoch: Callable[[EpochReport], None] | None = None,
 ) -> Benchmark:
-    """Return the benchmark of a task, without protocol and clock; arguments as for `make_task`."""
+    """Return the benchmark of a task, without protocol and clock.
+
+    Args and errors as for `make_task`; ``on_epoch`` is called after each epoch of a training.
+    """
     space, dataset = _parse(name)
     recipe = get_recipe(recipe or default_recipe(dataset)).name
     store = store if isinstance(store, Store) else Store(store)
     key = TableKey(space.name, dataset, recipe)
-    train = _LazyTrainer(space, key, store, device) if on_missing == "train" else None
+    train = _LazyTrainer(space, key, store, device, on_epoch) if on_missing == "train" else None
     return Benchmark(space, key, store, on_missing=on_missing, train=train, share_equal=share_equal)
 
 
@@ -118,8 +127,15 @@ def _parse(name: str) -> tuple[Space, str]:
 class _LazyTrainer:
     """A train function that imports torch and loads the data set when it is first called."""
 
-    def __init__(self, space: Space, key: TableKey, store: Store, device: str) -> None:
-        self._space, self._key, self._store, self._device = space, key, store, device
+    def __init__(
+        self,
+        space: Space,
+        key: TableKey,
+        store: Store,
+        device: str,
+        on_epoch: Callable[[EpochReport], None] | None,
+    ) -> None:
+        self._space, self._key, self._store, self._device, self._on_epoch = space, key, store, device, on_epoch
         self._train: TrainFunction | None = None
 
     def __call__(self, genotype: NDArray[np.int8], seed: int) -> Evaluation:
@@ -135,7 +151,14 @@ class _LazyTrainer:
                 f'the store {self._store.path} is read-only: use another store, or on_missing="error".'
             )
         recipe = get_recipe(self._key.recipe)
-        trainer = Trainer(self._space, self._key.dataset, recipe, device=self._device)
+        trainer = Trainer(
+            self._space,
+            self._key.dataset,
+            recipe,
+            device=self._device,
+            checkpoints=self._store.path / "checkpoints",
+            on_epoch=self._on_epoch,
+        )
         self._store.ensure_table(
             self._key, self._space.size, recipe=asdict(recipe), fingerprint=trainer.data.fingerprint
         )

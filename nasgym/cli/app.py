@@ -1,0 +1,86 @@
+"""The `nasgym` program: its commands, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import errno
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import nasgym
+from nasgym.cli import architectures, comparing, demonstrating, listing, storing
+from nasgym.errors import NasgymError
+
+__all__ = ["app", "main"]
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
+
+
+class _Group(TyperGroup):
+    """Says what is wrong in one line; the traceback is for `--debug`."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command: exit code 1 and a line on stderr for an error of the user's world."""
+        try:
+            return super().invoke(ctx)
+        except (NasgymError, OSError) as error:
+            if ctx.params.get("debug") or getattr(error, "errno", None) == errno.EPIPE:
+                raise
+            typer.secho(f"error: {error}", fg="red", err=True)
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            typer.secho("interrupted.", fg="yellow", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+app = typer.Typer(
+    cls=_Group,
+    name="nasgym",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nasgym {nasgym.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Neural architecture search as Gymnasium environments, on trained tables or by training.
+
+    \b
+    Start here:
+      nasgym demo            compare agents on the embedded data set
+      nasgym agents          the search algorithms
+      nasgym tasks           what can be searched
+      nasgym info            which results are stored
+    """  # noqa: D301 - \b keeps the lines of an example apart
+
+
+app.command("demo")(demonstrating.demo)
+app.command("compare")(comparing.compare)
+app.command("query")(architectures.query)
+app.command("train")(architectures.train)
+app.command("agents")(listing.agents)
+app.command("tasks")(listing.tasks)
+app.command("info")(listing.info)
+app.add_typer(storing.importing, name="import")
+app.add_typer(storing.storing, name="store")
+
+
+def main() -> None:
+    """Run the program with the words of the command line."""
+    app(prog_name="nasgym")

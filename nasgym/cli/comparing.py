@@ -1,0 +1,162 @@
+"""`nasgym compare`: agents on a task, many runs each."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nasgym.cli import show
+from nasgym.cli.options import DEFAULT_TASK, Device, OnMissing, StorePath, seed_policy, split_names
+from nasgym.errors import InvalidSetting
+
+if TYPE_CHECKING:
+    from nasgym.study import Report, StudyDesign
+
+__all__ = ["compare", "run_and_report"]
+
+Workers = Annotated[
+    int, typer.Option(help="Simulated workers: how many evaluations run at once on the simulated clock.")
+]
+Jobs = Annotated[int | None, typer.Option("--jobs", "-j", help="Processes of this machine.  [default: one per core]")]
+
+
+def compare(
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--task",
+            metavar="SPACE/DATASET",
+            help="What is searched; may be repeated.  [default: nb201/cluttered-digits]",
+        ),
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="The rules; `nasgym tasks` lists them.")] = "plain",
+    budget: Annotated[float | None, typer.Option(help="Simulated seconds per run.  [default: the protocol's]")] = None,
+    max_evaluations: Annotated[int | None, typer.Option(help="Evaluations per run.  [default: no limit]")] = None,
+    agents: Annotated[
+        str, typer.Option(metavar="A,B,...", help="Agents, with commas; `nasgym agents` lists them.")
+    ] = "",
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SPEC", help="One more agent: a name, name:preset or my_file.py:MyAgent; may be repeated."
+        ),
+    ] = None,
+    runs: Annotated[int, typer.Option(help="Runs per agent.")] = 10,
+    first_seed: Annotated[int, typer.Option(help="The seed of the first run.")] = 0,
+    recipe: Annotated[
+        str | None, typer.Option(help="The recipe to search.  [default: the protocol's, else the data set's]")
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(metavar="mean|random|N", help="Which stored training answers.  [default: the protocol's]"),
+    ] = None,
+    workers: Workers = 1,
+    jobs: Jobs = None,
+    on_missing: OnMissing = "train",
+    device: Device = "auto",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where the records go.  [default: nasgym-studies/...]")
+    ] = None,
+    store: StorePath = None,
+) -> None:
+    """Compare agents under one simulated budget, and write records, a summary and a plot.
+
+    A study that was interrupted goes on with the same command.
+
+    \b
+    Examples:
+      nasgym compare --budget 100 --agents random_search,regularized_evolution --runs 4
+      nasgym compare --task nb201/cifar10 --protocol nasbench201-2020 \\
+          --agents random_search,regularized_evolution,reinforce --runs 500
+      nasgym compare --task nb201/cifar10 --protocol nats-tss --agents random_search --agent my_file.py:MyAgent
+    """  # noqa: D301 - \b keeps the lines of an example apart
+    from nasgym.agents import agent_names
+    from nasgym.study import StudyDesign, TaskSpec
+
+    named = (*split_names(agents), *(agent or ()))
+    if not named:
+        raise InvalidSetting(
+            f"name at least one agent: --agents A,B or --agent SPEC. Known: {', '.join(agent_names())}."
+        )
+    specs = tuple(
+        TaskSpec(
+            name, protocol=protocol, recipe=recipe, seeds=seed_policy(seeds), budget=budget,
+            max_evaluations=max_evaluations, workers=workers, on_missing=on_missing, device=device,
+            store=None if store is None else str(store),
+        )
+        for name in task or [DEFAULT_TASK]
+    )  # fmt: skip
+    design = StudyDesign(specs, named, runs, first_seed)
+    run_and_report(design, out or _default_folder(design), jobs)
+
+
+def run_and_report(design: StudyDesign, folder: Path, jobs: int | None) -> None:
+    """Run a study with progress on stderr, write its files and print its tables; exit code 1 where a run failed."""
+    from nasgym.executors import executor_for
+    from nasgym.study import analyse, run_study, write_report
+
+    executor = executor_for(_cores() if jobs is None else jobs)
+    show.status(f"{design.total_runs} runs into {folder}")
+    try:
+        with show.study_progress("searching") as on_progress:
+            study = run_study(design, folder, executor=executor, on_progress=on_progress)
+    except KeyboardInterrupt:
+        words = shlex.join(["nasgym", *sys.argv[1:]])
+        typer.secho(f"interrupted; finished runs are kept. Go on with: {words}", fg="yellow", err=True)
+        raise typer.Exit(130) from None
+    if study.resumed:
+        show.status(f"{study.resumed} of {design.total_runs} runs had been done before")
+    report = analyse(study)
+    write_report(report)
+    print_report(report)
+    if study.failures:
+        _complain(report)
+        raise typer.Exit(1)
+
+
+def print_report(report: Report) -> None:
+    """Print the tables of a study and where its files are."""
+    from nasgym.study import published_rows, summary_rows, task_facts
+
+    for task in report.tasks:
+        typer.echo()
+        typer.secho(task.spec.label, bold=True)
+        for line in task_facts(task):
+            typer.echo(f"  {line}")
+        typer.echo()
+        show.table(*summary_rows(task))
+        heads, rows = published_rows(task)
+        if rows:
+            typer.echo()
+            show.table(heads, rows, title=f"beside the published figures ({task.task.protocol.source})")
+    typer.echo()
+    show.fact("plot", report.study.folder / "anytime.png")
+    show.fact("records", report.study.folder)
+
+
+def _complain(report: Report) -> None:
+    failures = report.study.failures
+    folder = report.study.folder / "failures"
+    typer.secho(f"error: {len(failures)} of {report.study.design.total_runs} runs failed:", fg="red", err=True)
+    kinds: dict[tuple[str, str, str], int] = {}
+    for failure in failures:
+        kind = (failure.agent, failure.task, failure.error.splitlines()[0])
+        kinds[kind] = kinds.get(kind, 0) + 1
+    for (agent, task, error), count in kinds.items():
+        typer.secho(f"  {agent} on {task}, {count} times: {error}", fg="red", err=True)
+    typer.secho(f"  tracebacks: {folder}. The same command tries these runs again.", fg="red", err=True)
+
+
+def _default_folder(design: StudyDesign) -> Path:
+    """Return a folder that the same study has every time, and no other study."""
+    label = "".join(c if c.isalnum() or c in "-." else "-" for c in design.tasks[0].label)
+    return Path("nasgym-studies") / f"{label[:60]}-{design.fingerprint}"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

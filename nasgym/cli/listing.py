@@ -1,0 +1,117 @@
+"""`nasgym agents`, `nasgym tasks` and `nasgym info`: what there is."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nasgym.cli import show
+from nasgym.cli.options import StorePath
+
+if TYPE_CHECKING:
+    from nasgym.store import Store, TableKey
+
+__all__ = ["agents", "info", "tasks"]
+
+
+def agents(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this agent's hyper-parameters.")] = None,
+) -> None:
+    """List the search agents, or the hyper-parameters of one.
+
+    \b
+    Examples:
+      nasgym agents
+      nasgym agents regularized_evolution
+      nasgym agents my_file.py:MyAgent
+    """  # noqa: D301 - \b keeps the lines of an example apart
+    from nasgym.agents import agent_class, agent_names, describe
+
+    if name is None:
+        found = [(n, agent_class(n)) for n in agent_names()]
+        rows = [[n, c.family, ", ".join(c.presets) or "—", c.source] for n, c in found]
+        show.table(["agent", "family", "presets", "source"], rows)
+        return
+    found_class = agent_class(name)
+    typer.echo((found_class.__doc__ or "").strip().splitlines()[0] if found_class.__doc__ else name)
+    if source := getattr(found_class, "source", ""):
+        show.fact("source", source)
+    for preset, settings in getattr(found_class, "presets", {}).items():
+        show.fact(f"preset {preset}", ", ".join(f"{k}={v!r}" for k, v in settings.items()))
+    show.table(["setting", "default", "what it is"], [[s.name, repr(s.default), s.doc] for s in describe(found_class)])
+
+
+def tasks(store: StorePath = None) -> None:
+    """List what can be searched, under which protocols, and what is stored of it.
+
+    \b
+    Example:
+      nasgym tasks
+    """  # noqa: D301 - \b keeps the lines of an example apart
+    from nasgym.recipes import DATASETS, default_recipe, is_image_folder
+    from nasgym.store import Store
+    from nasgym.task import PROTOCOLS, task_names
+
+    opened, rows = Store(store), []
+    for name in task_names():
+        dataset = name.partition("/")[2]
+        source = (
+            "any folder of images, one sub-folder per class" if is_image_folder(dataset) else DATASETS[dataset].source
+        )
+        rows.append([name, default_recipe(dataset), f"{_stored_rows(opened, name):,}", source])
+    show.table(["task", "default recipe", "stored", "data"], rows)
+    typer.echo()
+    protocols = [[p.name, _budgets(p.budgets), p.source] for p in PROTOCOLS.values()]
+    show.table(["protocol", "budget in simulated seconds", "source"], protocols)
+
+
+def info(store: StorePath = None) -> None:
+    """List the stored tables: rows, seeds, best values, size on disk.
+
+    \b
+    Example:
+      nasgym info
+    """  # noqa: D301 - \b keeps the lines of an example apart
+    from nasgym.store import Store
+
+    opened = Store(store)
+    rows = []
+    for table in opened.tables():
+        seeds = ", ".join(map(str, table.seeds[:6])) + (", ..." if len(table.seeds) > 6 else "")
+        share = f"{table.architectures:,} of {table.size:,}"
+        best = [_best(opened, table.key, metric) for metric in ("valid_accuracy", "test_accuracy")]
+        rows.append([str(table.key), f"{table.rows:,}", share, seeds, *best, table.created[:10]])
+    show.fact("store", opened.path)
+    show.fact("size on disk", f"{opened.size_on_disk / 1e6:,.1f} MB")
+    if not rows:
+        typer.echo("It is empty: `nasgym demo` trains a few networks, `nasgym import csv` takes published results.")
+        return
+    show.table(["table", "rows", "architectures", "seeds", "best valid %", "best test %", "made"], rows)
+
+
+def _stored_rows(store: Store, task: str) -> int:
+    """Return how many evaluations are stored for a task, over all recipes."""
+    return sum(store.info(key).rows for key in store.keys() if f"{key.space}/{key.dataset}" == task)
+
+
+def _budgets(budgets: object) -> str:
+    known = dict(budgets)  # type: ignore[call-overload]
+    return ", ".join(f"{'any' if k == '*' else k} {v:,.0f}" for k, v in known.items()) or "none: say --budget"
+
+
+def _best(store: Store, key: TableKey, metric: str) -> str:
+    """Return the best mean over seeds and the index that has it."""
+    import numpy as np
+
+    from nasgym.benchmark import Benchmark
+    from nasgym.spaces import get_space
+
+    view = Benchmark(get_space(key.space), key, store).view((metric,))
+    everything = np.arange(len(view.counts))
+    values = view.values(metric, np.full(len(everything), len(view.seeds) - 1), everything)
+    if np.isnan(values).all():
+        return "—"
+    best = int(np.nanargmax(values))
+    return f"{100 * values[best]:.2f} ({best})" if math.isfinite(values[best]) else "—"

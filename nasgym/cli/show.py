@@ -1,0 +1,119 @@
+"""How the command line shows things: handsome in a terminal, plain in a pipe."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+__all__ = ["counter", "fact", "status", "study_progress", "table"]
+
+_LINE_SECONDS = 10.0  # between two lines of progress where nothing can be redrawn
+
+
+def table(heads: list[str], rows: list[list[str]], *, title: str = "") -> None:
+    """Print a table on stdout; what looks like a number stands to the right."""
+    right = [all(_is_number(row[i]) for row in rows) for i in range(len(heads))]
+    if not sys.stdout.isatty():
+        _plain(heads, rows, right, title)
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
+    for head, to_right in zip(heads, right, strict=True):
+        drawn.add_column(Text(head), justify="right" if to_right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*map(Text, row))
+    Console().print(drawn)
+
+
+def fact(name: str, value: object) -> None:
+    """Print one named fact on stdout."""
+    typer.echo(f"{typer.style(name, bold=True)}: {value}")
+
+
+def status(text: str) -> None:
+    """Say on stderr what is going on."""
+    typer.secho(text, err=True, dim=True)
+
+
+@contextmanager
+def study_progress(what: str) -> Iterator[Callable[[Any], None]]:
+    """Show how far a study is, on stderr; yields what `nasgym.study.run_study` calls with its `Progress`."""
+    if not sys.stderr.isatty():
+        yield _Lines(what)
+        return
+    with _bar("{task.description}", "{task.fields[note]}") as bar:
+        task = bar.add_task(what, total=1.0, note="")
+
+        def show(progress: Any) -> None:
+            bar.update(task, completed=progress.share, note=_note(progress))
+
+        yield show
+
+
+@contextmanager
+def counter(what: str, total: float | None = None) -> Iterator[Callable[[float, str], None]]:
+    """Show how far a long work is, on stderr; yields ``show(done, note)``."""
+    if not sys.stderr.isatty():
+        yield lambda done, note: None
+        return
+    with _bar("{task.description}", "{task.fields[note]}") as bar:
+        task = bar.add_task(what, total=total, note="")
+        yield lambda done, note: bar.update(task, completed=done, note=note)
+
+
+def _bar(first: str, last: str) -> Any:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn(first), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("left"),
+        TimeRemainingColumn(), TextColumn(last, style="dim"), console=Console(stderr=True),
+    )  # fmt: skip
+
+
+class _Lines:
+    """Progress as lines, one now and then: for logs and pipes."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._started, self._last = what, time.monotonic(), time.monotonic()
+
+    def __call__(self, progress: Any) -> None:
+        now = time.monotonic()
+        if now - self._last >= _LINE_SECONDS:
+            self._last = now
+            elapsed = now - self._started
+            typer.echo(f"{self._what}: {progress.share:.0%}, {_note(progress)}, {elapsed:.0f} s", err=True)
+
+
+def _note(progress: Any) -> str:
+    failed = f", {progress.failed} failed" if progress.failed else ""
+    return f"{progress.done} of {progress.total} runs{failed}, {progress.evaluations:,} evaluations"
+
+
+def _plain(heads: list[str], rows: list[list[str]], right: list[bool], title: str) -> None:
+    widths = [max(len(line[i]) for line in (heads, *rows)) for i in range(len(heads))]
+    if title:
+        typer.echo(title)
+    for line in (heads, *rows):
+        cells = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True)]
+        typer.echo("  ".join(cells).rstrip())
+
+
+def _is_number(text: str) -> bool:
+    return text in ("", "—") or text.lstrip("+-").replace(",", "")[:1].isdigit()

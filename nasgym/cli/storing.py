@@ -1,0 +1,151 @@
+"""`nasgym import ...` and `nasgym store ...`: results in, out, together, and checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nasgym.cli import show
+from nasgym.cli.options import StorePath, pairs
+from nasgym.errors import UnknownName
+
+__all__ = ["importing", "storing"]
+
+importing = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Import published results into the store.")
+storing = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, export and merge results stores.")
+
+
+@importing.callback()
+def _importing() -> None:
+    """Import published results into the store."""
+
+
+@importing.command("csv")
+def import_table(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A table, .csv or .csv.gz.")],
+    unit: Annotated[str, typer.Option(metavar="percent|fraction", help="The unit of its accuracies.")],
+    space: Annotated[str, typer.Option(help="The search space of its architectures.")] = "nb201",
+    recipe: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE'S=NAME", help="What the file calls a recipe; a NAME alone is that of all rows."),
+    ] = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE'S=NAME", help="What the file calls a data set; a NAME alone is that of all rows."),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE'S=NAME", help="What the file calls a column; NAME `ignore` leaves it out."),
+    ] = None,
+    store: StorePath = None,
+) -> None:
+    """Import a plain table: all of its rows, or none where one of them is wrong.
+
+    Columns: architecture (string or index), dataset, recipe, seed (a number, or `mean`), and metrics:
+    {train,valid,test}_{accuracy,loss,seconds}. An empty cell is unknown.
+
+    \b
+    Examples:
+      nasgym import csv nb201-results.csv.gz --unit percent --recipe 12=nb201-12 --recipe 200=nb201-200
+      nasgym import csv mine.csv --unit fraction --dataset cifar10 --recipe nb201-12 --column acc=valid_accuracy
+    """  # noqa: D301 - \b keeps the lines of an example apart
+    from nasgym.importers import import_csv
+    from nasgym.spaces import get_space
+    from nasgym.store import Store
+
+    recipes, recipe_of_all = pairs(recipe or [], "--recipe")
+    datasets, dataset_of_all = pairs(dataset or [], "--dataset")
+    columns, no_column = pairs(column or [], "--column")
+    if no_column is not None:
+        raise typer.BadParameter(f"a column is written FILE'S=NAME; got {no_column!r}.", param_hint="--column")
+    with show.counter(f"reading {file.name}") as advance:
+        report = import_csv(
+            Store(store), file, space=get_space(space), unit=unit,  # type: ignore[arg-type]  # checked there
+            recipes=recipes, datasets=datasets, columns=columns, dataset=dataset_of_all, recipe=recipe_of_all,
+            progress=lambda rows: advance(rows, f"{rows:,} rows"),
+        )  # fmt: skip
+    rows = [
+        [str(key), f"{table.rows:,}", f"{table.written:,}", ", ".join(map(str, table.seeds))]
+        for key, table in report.tables.items()
+    ]
+    show.table(["table", "rows", "new", "seeds"], rows)
+
+
+@storing.command()
+def verify(store: StorePath = None) -> None:
+    """Read everything in the store and say what is not as it was written; exit code 1 if anything is not.
+
+    \b
+    Example:
+      nasgym store verify
+    """  # noqa: D301 - \b keeps the lines of an example apart
+    from nasgym.store import Store
+
+    opened = Store(store)
+    problems = opened.verify()
+    for problem in problems:
+        typer.secho(f"error: {problem}", fg="red", err=True)
+    if problems:
+        raise typer.Exit(1)
+    rows = sum(table.rows for table in opened.tables())
+    typer.echo(f"{opened.path} is sound: {rows:,} evaluations in {len(opened.keys())} tables.")
+
+
+@storing.command()
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
+    table: Annotated[
+        list[str] | None, typer.Option(metavar="SPACE/DATASET/RECIPE", help="A table; may be repeated.  [default: all]")
+    ] = None,
+    store: StorePath = None,
+) -> None:
+    """Write tables into one portable file, which `nasgym store merge` takes elsewhere.
+
+    \b
+    Examples:
+      nasgym store export results.nasgym
+      nasgym store export digits.nasgym --table nb201/cluttered-digits/cluttered-digits-12
+    """  # noqa: D301 - \b keeps the lines of an example apart
+    from nasgym.store import Store, TableKey
+
+    opened = Store(store)
+    keys = None if table is None else [TableKey.parse(text) for text in table]
+    for key in keys or ():
+        if key not in opened:
+            raise UnknownName("table", str(key), map(str, opened.keys()))
+    typer.echo(f"{opened.export(file, keys):,} evaluations written to {file}.")
+
+
+@storing.command()
+def merge(
+    other: Annotated[
+        Path, typer.Argument(metavar="OTHER", help="Another store, or a file made by `nasgym store export`.")
+    ],
+    on_conflict: Annotated[
+        str,
+        typer.Option(
+            metavar="error|keep|replace",
+            help="What happens where both stores hold different results for the same training.",
+        ),
+    ] = "error",
+    store: StorePath = None,
+) -> None:
+    """Take over the results of another store or of an exported file: all, or none on an error.
+
+    \b
+    Example:
+      nasgym store merge results.nasgym
+    """  # noqa: D301 - \b keeps the lines of an example apart
+    from nasgym.store import Store
+
+    opened = Store(store)
+    report = opened.merge(other, on_conflict=on_conflict)  # type: ignore[arg-type]  # checked there
+    rows = [[str(key), f"{written:,}"] for key, written in report.written.items()]
+    show.table(["table", "new"], rows)
+    if report.damage:
+        typer.secho(
+            f"the end of {other} is damaged ({report.damage}); what stands before it was taken.", fg="yellow", err=True
+        )
+    typer.echo(f"{report.read:,} evaluations read, {sum(report.written.values()):,} new in {opened.path}.")

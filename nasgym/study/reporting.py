@@ -1,0 +1,179 @@
+"""A study's report as files: rows for machines, a page for people, and a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from nasgym.results import METRICS
+from nasgym.study.analysis import Finals, Quantity, Report, Summary, TaskReport
+from nasgym.study.records import csv_text, write_atomic, write_evaluations
+
+__all__ = ["UNKNOWN", "published_rows", "score_text", "summary_rows", "task_facts", "write_report"]
+
+UNKNOWN = "—"
+_QUANTITY_FIELDS = ("runs", "mean", "std", "low", "high", "iqm", "iqm_low", "iqm_high")
+
+
+def write_report(report: Report) -> None:
+    """Write ``evaluations.csv``, ``runs.csv``, ``summary.csv``, ``summary.md`` and ``anytime.png`` into the folder."""
+    from nasgym.study.plots import draw_report
+
+    folder = report.study.folder
+    write_evaluations(folder / "evaluations.csv", report.study.sets)
+    _write_text(folder / "runs.csv", "".join(_run_lines(report)))
+    _write_text(folder / "summary.csv", "".join(_summary_lines(report)))
+    _write_text(folder / "summary.md", "\n".join(_page(report)) + "\n")
+    write_atomic(folder / "anytime.png", lambda temporary: draw_report(report, temporary))
+
+
+def summary_rows(task: TaskReport) -> tuple[list[str], list[list[str]]]:
+    """Return the heads and rows of a task's table for people: mean ± standard deviation, accuracies in percent."""
+    shown = [t.score.name for t in task.tables if any(s.quantities[t.score.name].runs for s in task.summaries)]
+    hidden = [t.score.name for t in task.tables if t.score.name not in shown]
+    first = task.summaries[0].agent
+    units = {t.score.name: METRICS[t.score.metric] for t in task.tables}
+    units["regret"] = units[task.tables[0].score.name]
+    versus = [f"better than {first}"] if len(task.summaries) > 1 else []
+    heads = ["agent", "runs", "evaluations", *shown, "95% interval", "regret", *versus, *hidden]
+    rows = [_summary_row(s, shown, hidden, units, bool(versus), s.agent == first) for s in task.summaries]
+    return heads, rows
+
+
+def published_rows(task: TaskReport) -> tuple[list[str], list[list[str]]]:
+    """Return the heads and rows that show published figures beside these; no rows where nothing is published."""
+    known = {
+        (p.agent, p.score): p for p in task.task.protocol.published if p.dataset == task.task.benchmark.key.dataset
+    }
+    rows = []
+    for summary in task.summaries:
+        for name, here in summary.quantities.items():
+            paper = known.get((summary.agent.partition(":")[0], name))
+            if paper is not None and here.runs:
+                off = 100 * (here.mean - paper.mean)
+                figures = (score_text(here.mean, here.std), score_text(paper.mean, paper.std), f"{off:+.2f}")
+                rows.append([summary.agent, name, *figures])
+    return ["agent", "score", "here", "published", "difference"], rows
+
+
+def task_facts(task: TaskReport) -> list[str]:
+    """Return in words what was searched, under which budget, and the best known scores."""
+    key, protocol, clock = task.task.benchmark.key, task.task.protocol, task.task.clock
+    budget = f"{clock.budget:,.0f} simulated seconds" if math.isfinite(clock.budget) else "no limit of seconds"
+    if task.task.max_evaluations is not None:
+        budget += f", {task.task.max_evaluations} evaluations"
+    best = [
+        f"{table.score.name} {score_text(table.best, unit=METRICS[table.score.metric])}"
+        for table in task.tables
+        if not math.isnan(table.best)
+    ]
+    return [
+        f"searched {key} by {protocol.metric}, stored seeds: {protocol.seeds}",
+        f"budget: {budget}, {clock.workers} simulated worker{'s' if clock.workers > 1 else ''}",
+        f"best known: {', '.join(best) or UNKNOWN}",
+    ]
+
+
+def score_text(mean: float, std: float | None = None, unit: str = "fraction") -> str:
+    """Return a figure for people: fractions in percent, the unknown as a dash."""
+    if math.isnan(mean):
+        return UNKNOWN
+    factor = 100 if unit == "fraction" else 1
+    return f"{factor * mean:.2f}" + ("" if std is None else f" ± {factor * std:.2f}")
+
+
+def _summary_row(
+    summary: Summary, shown: list[str], hidden: list[str], units: dict[str, str], versus: bool, is_first: bool
+) -> list[str]:
+    def text(name: str) -> str:
+        found = summary.quantities[name]
+        return score_text(found.mean, found.std, units[name])
+
+    leading = summary.quantities[(shown or hidden)[0]]
+    unit = units[leading.name]
+    interval = UNKNOWN
+    if not math.isnan(leading.low):
+        interval = f"{score_text(leading.low, unit=unit)} to {score_text(leading.high, unit=unit)}"
+    runs = f"{summary.runs}" + (f" ({summary.failed} failed)" if summary.failed else "")
+    made = summary.quantities["evaluations"].mean
+    better = UNKNOWN if is_first or math.isnan(summary.better) else f"{100 * summary.better:.0f}%"
+    return [
+        summary.agent,
+        runs,
+        UNKNOWN if math.isnan(made) else f"{made:.1f}",
+        *map(text, shown),
+        interval,
+        text("regret"),
+        *([better] if versus else []),
+        *map(text, hidden),
+    ]
+
+
+def _run_lines(report: Report) -> Iterator[str]:
+    scores = list(dict.fromkeys(t.score.name for task in report.tasks for t in task.tables))
+    heads = ["task", "agent", "run", "status", "evaluations", "index", "architecture", "seen", "found", "regret"]
+    yield ",".join(map(csv_text, [*heads, *scores])) + "\n"
+    for task in report.tasks:
+        for finals in task.finals:
+            yield from _finals_lines(task, finals, scores)
+    for failure in report.study.failures:
+        fields = [failure.task, failure.agent, str(failure.seed), "failed", *[""] * (6 + len(scores))]
+        yield ",".join(map(csv_text, fields)) + "\n"
+
+
+def _finals_lines(task: TaskReport, finals: Finals, scores: list[str]) -> Iterator[str]:
+    space = task.task.space
+    texts = iter(space.to_str(space.from_index(finals.indices[finals.indices >= 0])))
+    prefix = f"{csv_text(finals.runs.task)},{csv_text(finals.runs.agent)}"
+    for i, seed in enumerate(finals.runs.seeds.tolist()):
+        known = finals.indices[i] >= 0
+        architecture = f"{finals.indices[i]},{csv_text(next(texts))}" if known else ","
+        numbers = [finals.seen[i], finals.found[i], finals.regret[i]]
+        numbers += [finals.scores[name][i] if name in finals.scores else math.nan for name in scores]
+        yield f"{prefix},{seed},ok,{finals.runs.lengths[i]},{architecture},{','.join(map(_number, numbers))}\n"
+
+
+def _summary_lines(report: Report) -> Iterator[str]:
+    yield ",".join(["task", "agent", "failed", "quantity", *_QUANTITY_FIELDS]) + "\n"
+    for task in report.tasks:
+        for summary in task.summaries:
+            for found in summary.quantities.values():
+                names = (task.spec.label, summary.agent, str(summary.failed), found.name)
+                yield ",".join([*map(csv_text, names), *_quantity_fields(found)]) + "\n"
+
+
+def _quantity_fields(found: Quantity) -> list[str]:
+    return [_number(getattr(found, name)) for name in _QUANTITY_FIELDS]
+
+
+def _page(report: Report) -> Iterator[str]:
+    design = report.study.design
+    yield "# Study\n"
+    yield f"{len(design.agents)} agents, {design.runs} runs each, seeds {design.seeds[0]} to {design.seeds[-1]}."
+    yield "Scores are those of the best architecture that a run had found when its budget was spent: mean ± standard"
+    yield "deviation over runs, accuracies in percent, with Student's 95% interval of the first score's mean."
+    for task in report.tasks:
+        yield f"\n## {task.spec.label}\n"
+        yield from (f"- {line}" for line in task_facts(task))
+        yield ""
+        yield from _markdown(*summary_rows(task))
+        heads, rows = published_rows(task)
+        if rows:
+            yield f"\nBeside the published figures ({task.task.protocol.source}):\n"
+            yield from _markdown(heads, rows)
+    for failure in report.study.failures:
+        yield f"\nFAILED: {failure.agent} on {failure.task}, run {failure.seed}: {failure.error.splitlines()[0]}"
+
+
+def _markdown(heads: list[str], rows: list[list[str]]) -> Iterator[str]:
+    for cells in (heads, ["---"] * len(heads), *rows):
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else repr(value.item() if hasattr(value, "item") else value)
+
+
+def _write_text(path: Path, text: str) -> None:
+    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline=""))  # type: ignore[func-returns-value]
