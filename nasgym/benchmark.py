@@ -6,6 +6,7 @@ hidden randomness: which seed answers is said by the caller.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -56,6 +57,7 @@ class TableView:
         aggregate = [i for i, seed in enumerate(columns.seeds) if seed == "mean"]
         seeds = [int(columns.seeds[i]) for i in numbered] + [AGGREGATE]
         self.seeds: NDArray[np.int64] = np.array(seeds, dtype=np.int64)
+        self._metric = metric
         self._values = {name: _with_mean(v, numbered, aggregate) for name, v in columns.values.items()}
         if classes is not None:
             answering = _answering(~np.isnan(self._values[metric][-1]), classes)
@@ -64,6 +66,11 @@ class TableView:
         known[-1] &= ~known[:-1].any(axis=0)  # a row that is itself a mean is drawn only where it stands alone
         self.counts: NDArray[np.int64] = known.sum(axis=0)
         self._order = np.argsort(~known, axis=0, kind="stable")  # row k: the slot of the k-th known training
+        self._row_of = {seed: row for row, seed in enumerate(self.seeds.tolist()[:-1])}
+        first = int(self.counts[0]) if self.counts.size else 0
+        same = first > 0 and bool((self.counts == first).all())
+        self._drawn_rows = first if same and bool((self._order[:first].T == np.arange(first)).all()) else None
+        self._totals: dict[tuple[str, ...], tuple[NDArray[np.float64], bool]] = {}
 
     def slots(self, indices: Indices, policy: SeedPolicy, draws: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Return ``int64[n]``: the row that answers each index; what it holds is NaN where nothing is known.
@@ -75,29 +82,58 @@ class TableView:
         """
         if policy == "mean":
             return np.full(len(indices), len(self.seeds) - 1)
-        if policy == "random":
-            kth = draws % np.maximum(self.counts[indices], 1).astype(np.uint64)
-            return self._order[kth.astype(np.int64), indices]
-        row = np.flatnonzero(self.seeds == policy)
-        return np.full(len(indices), row[0] if row.size else -2)
+        if policy != "random":
+            return np.full(len(indices), self._row_of.get(policy, -2))
+        if self._drawn_rows is not None:  # every architecture has the same trainings: the draw is the row
+            return _modulo(draws, self._drawn_rows)
+        kth = draws % np.maximum(self.counts[indices], 1).astype(np.uint64)
+        return self._order[kth.astype(np.int64), indices]
 
     def slot(self, index: int, policy: SeedPolicy, draw: int) -> int:
         """Return the row that answers one index; the scalar form of `slots`."""
         if policy == "mean":
             return len(self.seeds) - 1
-        if policy == "random":
-            return int(self._order.item(draw % max(self.counts.item(index), 1), index))
-        row = np.flatnonzero(self.seeds == policy)
-        return int(row[0]) if row.size else -2
+        if policy != "random":
+            return self._row_of.get(policy, -2)
+        if self._drawn_rows is not None:
+            return draw % self._drawn_rows
+        return int(self._order.item(draw % max(self.counts.item(index), 1), index))
 
     def values(self, metric: str, slots: NDArray[np.int64], indices: Indices) -> NDArray[np.float64]:
         """Gather ``float64[n]`` in the unit of the API, NaN where unknown; a slot of -2 is a seed nobody trained."""
-        found = self._values[metric][slots, indices]
-        return np.where(slots == -2, np.nan, found)
+        return self._gather(self._values[metric], slots, indices)
 
     def value(self, metric: str, slot: int, index: int) -> float:
         """Read one value; the scalar form of `values`."""
-        return float("nan") if slot == -2 else self._values[metric].item(slot, index)
+        return math.nan if slot == -2 else self._values[metric].item(slot, index)
+
+    def total(self, metrics: tuple[str, ...], slots: NDArray[np.int64], indices: Indices) -> NDArray[np.float64]:
+        """Gather ``float64[n]``, the sum of some metrics; what is unknown counts nothing."""
+        return self._gather(self._total(metrics)[0], slots, indices)
+
+    def total_one(self, metrics: tuple[str, ...], slot: int, index: int) -> float:
+        """Read one sum; the scalar form of `total`."""
+        return self._total(metrics)[0].item(slot, index)
+
+    def has_all(self, metrics: tuple[str, ...]) -> bool:
+        """Tell whether the first of some metrics is known wherever an architecture is."""
+        return self._total(metrics)[1]
+
+    def _total(self, metrics: tuple[str, ...]) -> tuple[NDArray[np.float64], bool]:
+        if metrics not in self._totals:
+            rows = [self._values[name] for name in metrics]
+            known = ~np.isnan(self._values[self._metric])
+            total = np.sum([np.nan_to_num(row) for row in rows], axis=0)
+            self._totals[metrics] = total, not bool((known & np.isnan(rows[0])).any())
+        return self._totals[metrics]
+
+    @staticmethod
+    def _gather(table: NDArray[np.float64], slots: NDArray[np.int64], indices: Indices) -> NDArray[np.float64]:
+        if len(slots) and slots[0] == -2:  # one seed answers for all, and nobody trained it
+            return np.full(len(slots), np.nan)
+        at = slots * table.shape[1]
+        at += indices
+        return table.reshape(-1).take(at)  # one gather from a flat table is twice as fast as one by pairs
 
 
 class Benchmark:
@@ -269,6 +305,15 @@ def _answering(known: NDArray[np.bool_], classes: Indices) -> Indices:
     with_results = np.flatnonzero(known)[::-1]
     first[classes[with_results]] = with_results  # written from the back, so that the lowest index stays
     return np.where(known | (first[classes] < 0), itself, first[classes])
+
+
+def _modulo(draws: NDArray[np.uint64], n: int) -> NDArray[np.int64]:
+    """Return ``draws % n``; numpy divides by one number with multiplications, but takes remainders one by one."""
+    if n == 1:
+        return np.zeros(len(draws), dtype=np.int64)
+    quotient = draws // np.uint64(n)
+    quotient *= np.uint64(n)
+    return (draws - quotient).view(np.int64)
 
 
 def _with_mean(values: NDArray[np.float64], numbered: list[int], aggregate: list[int]) -> NDArray[np.float64]:

@@ -91,9 +91,13 @@ class SimulatedClock:
             if end is None:
                 break
             ends.append(end)
-        self._free = [max([self.now, *ends])] * self.workers
-        self.advance(self._free[0])
+        self.join()
         return np.array(ends, dtype=np.float64)
+
+    def join(self) -> None:
+        """Wait until all workers are free."""
+        self._free = [max(self.now, *self._free)] * self.workers
+        self.advance(self._free[0])
 
     def _count(self, jobs: int) -> None:
         self._jobs += jobs
@@ -102,11 +106,11 @@ class SimulatedClock:
 
     def _charge_in_turn(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Charge one worker with job after job: the prefix that fits, summed in the order of single charges."""
-        times = np.cumsum(np.concatenate([[self.now], seconds]))  # sequential, so equal to charging one by one
-        began, ends = times[:-1], times[1:]
-        fits = (began < self.budget) & (self.overshoot | (ends <= self.budget))
-        accepted = 0 if self.exhausted else len(fits) if fits.all() else int(np.argmin(fits))
-        accepted = int(min(accepted, self.max_jobs - self._jobs))
+        ends = seconds.astype(np.float64)
+        if len(ends):
+            ends[0] += self.now
+        np.cumsum(ends, out=ends)  # sequential, so equal to charging one by one
+        accepted = 0 if self.exhausted else int(min(self._room(ends), self.max_jobs - self._jobs))
         self._count(accepted)
         if accepted:
             self.now = float(ends[accepted - 1])
@@ -114,6 +118,14 @@ class SimulatedClock:
         if accepted < len(seconds) or self.now >= self.budget:
             self.exhausted = True
         return ends[:accepted]
+
+    def _room(self, ends: NDArray[np.float64]) -> int:
+        """Return how many of the jobs that end one after the other at ``ends`` fit into the budget."""
+        if math.isinf(self.budget):
+            return len(ends)
+        began_in_time = int(np.searchsorted(ends, self.budget)) + (self.now < self.budget)
+        in_time = len(ends) if self.overshoot else int(np.searchsorted(ends, self.budget, side="right"))
+        return min(began_in_time, in_time, len(ends))
 
 
 def check_budget(budget: float | None) -> float:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["draw", "draws"]
+__all__ = ["Draws", "draw", "draws"]
 
 _WORD = (1 << 64) - 1
+_BLOCK = 4096
 _GAMMA, _MIX_1, _MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
 
@@ -28,6 +29,31 @@ def draws(seed: int, first: int, n: int) -> NDArray[np.uint64]:
         z = (z ^ (z >> np.uint64(30))) * np.uint64(_MIX_1)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(_MIX_2)
     return z ^ (z >> np.uint64(31))
+
+
+class Draws:
+    """The draws of one seed, computed a block at a time: `draw` and `draws` with less work for each."""
+
+    def __init__(self, seed: int) -> None:
+        """Compute nothing yet."""
+        self._seed, self._first = seed, 0
+        self._block = np.empty(0, dtype=np.uint64)
+
+    def one(self, number: int) -> int:
+        """Return the draw of evaluation ``number``."""
+        at = number - self._first
+        if not 0 <= at < len(self._block):
+            self.batch(number, 1)
+            at = 0
+        return self._block.item(at)
+
+    def batch(self, first: int, n: int) -> NDArray[np.uint64]:
+        """Return ``uint64[n]``, the draws of evaluations ``first..first+n-1``. Read-only."""
+        at = first - self._first
+        if not 0 <= at <= len(self._block) - n:
+            self._block, self._first, at = draws(self._seed, first, max(n, _BLOCK)), first, 0
+            self._block.flags.writeable = False
+        return self._block[at : at + n]
 
 
 def _mix(z: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from nasgym.errors import InvalidArchitecture, InvalidSetting, MissingResult
 from nasgym.spaces import Indices, Space
 from nasgym.spaces.base import check_genotypes
 from nasgym.task.clock import SimulatedClock
-from nasgym.task.draws import draw, draws
+from nasgym.task.draws import Draws
 from nasgym.task.protocols import Protocol
 from nasgym.task.trajectory import Trajectory, TrajectoryArrays
 
@@ -106,6 +107,7 @@ class Task:
         """Begin anew at zero seconds; with a ``seed`` for other draws."""
         if seed is not None:
             self.seed = int(seed)
+        self._draws = Draws(self.seed)
         self.clock.restart()
         self.trajectory = Trajectory()
         self.evaluations = 0
@@ -172,14 +174,18 @@ class Task:
             raise InvalidSetting(f"{len(self._pending)} submitted jobs are running: call next() until it gives None.")
         if len(indices) == 1 and self.clock.workers == 1:
             return _as_outcome(self.evaluate_index(int(indices[0])))
-        out = _refused(indices, self.clock.now)
+        wanted = np.array(indices, dtype=np.int64)
+        if self.clock.workers > 1:
+            return _outcome(wanted, [self._evaluate_side_by_side(wanted)], self.clock.now)
+        parts: list[TrajectoryArrays] = []
         done = 0
-        while done < len(indices) and not self.clock.exhausted:
-            done += self._evaluate_known(indices, done, out)
-            if done < len(indices) and not self.clock.exhausted:
-                self.benchmark.ensure(int(indices[done]), self.protocol.seeds)
-        out.finished[~out.counted] = self.clock.now
-        return out
+        while done < len(wanted) and not self.clock.exhausted:
+            batch, read = self._evaluate_known(wanted[done:])
+            parts.append(batch)
+            done += read
+            if done < len(wanted) and not self.clock.exhausted:
+                self.benchmark.ensure(int(wanted[done]), self.protocol.seeds)
+        return _outcome(wanted, parts, self.clock.now)
 
     def evaluate_index(self, index: int) -> Result:
         """Evaluate one architecture on one worker: the scalar form of `evaluate_indices`."""
@@ -243,7 +249,7 @@ class Task:
 
     def _read(self, index: int, epochs: int | None) -> tuple[float, float, int]:
         """Return accuracy, seconds to charge and seed of the next evaluation, training it where it is missing."""
-        number = draw(self.seed, self._started)
+        number = self._draws.one(self._started)
         view = self._view(epochs)
         slot = view.slot(index, self.protocol.seeds, number)
         accuracy = view.value(self.protocol.metric, slot, index)
@@ -254,44 +260,62 @@ class Task:
             accuracy = view.value(self.protocol.metric, slot, index)
             if accuracy != accuracy:
                 raise MissingResult(self._unknown(index, self.protocol.metric, epochs))
-        training, validation = (view.value(cost, slot, index) for cost in _COSTS)
-        if training != training and not math.isinf(self.budget):
+        if not view.has_all(_COSTS) and not math.isinf(self.budget) and math.isnan(view.value(_COSTS[0], slot, index)):
             raise MissingResult(self._unknown(index, _COSTS[0], epochs))
-        seconds = _known(training) + _known(validation)
+        seconds = view.total_one(_COSTS, slot, index)
         if not self.protocol.charge_repeats:
             seconds = self._unless_charged(index, epochs, seconds)
-        return accuracy, seconds, int(view.seeds[slot])
+        return accuracy, seconds, view.seeds.item(slot)
 
-    def _evaluate_known(self, indices: Indices, done: int, out: Outcome) -> int:
-        """Evaluate ``indices[done:]`` up to the first that is missing; return how many of them were read."""
-        rows = indices[done:]
+    def _evaluate_known(self, indices: Indices) -> tuple[TrajectoryArrays, int]:
+        """Evaluate up to the first that is missing; return what was accepted and how many were read."""
         view = self._view(None)
-        slots = view.slots(rows, self.protocol.seeds, draws(self.seed, self._started, len(rows)))
-        accuracies = view.values(self.protocol.metric, slots, rows)
+        numbers = self._draws.batch(self._started, len(indices))
+        slots = view.slots(indices, self.protocol.seeds, numbers)
+        accuracies = view.values(self.protocol.metric, slots, indices)
         missing = np.isnan(accuracies)
-        read = int(np.argmax(missing)) if missing.any() else len(rows)
-        rows, slots = rows[:read], slots[:read]
-        seconds = self._seconds(view, slots, rows)
+        read = len(indices)
+        if missing.any():
+            read = int(np.argmax(missing))
+            indices, slots, accuracies = indices[:read], slots[:read], accuracies[:read]
+        seconds = self._seconds(view, slots, indices)
         finished = self.clock.charge_all(seconds)
         n = len(finished)
         batch = TrajectoryArrays(
-            rows[:n], view.seeds[slots[:n]], np.zeros(n, np.int64), accuracies[:n], seconds[:n], finished
+            indices[:n], view.seeds[slots[:n]], np.zeros(n, np.int64), accuracies[:n], seconds[:n], finished
         )
-        for target, source in zip(
-            (out.accuracies, out.seconds, out.seeds, out.finished),
-            (batch.accuracies, batch.seconds, batch.seeds, batch.finished),
-            strict=True,
-        ):
-            target[done : done + n] = source
-        out.counted[done : done + n] = True
         self._count_batch(batch)
-        return read
+        return batch, read
+
+    def _evaluate_side_by_side(self, indices: Indices) -> TrajectoryArrays:
+        """Evaluate on several workers and wait for all; return what was accepted.
+
+        One by one: what is missing is trained before its seconds are known, and jobs that run side by side must
+        not wait for that.
+        """
+        rows: list[tuple[int, int, int, float, float, float]] = []
+        started = self._started
+        for index in indices.tolist():
+            if self.clock.exhausted:
+                break
+            accuracy, seconds, seed = self._read(index, None)
+            finished = self.clock.start(seconds)
+            if finished is None:
+                break
+            self._started += 1
+            rows.append((index, seed, 0, accuracy, seconds, finished))
+        self.clock.join()
+        self._started = started  # counted with the batch
+        batch = TrajectoryArrays.of(rows)
+        self._count_batch(batch)
+        return batch
 
     def _seconds(self, view: TableView, slots: NDArray[np.int64], rows: Indices) -> NDArray[np.float64]:
-        training, validation = (view.values(cost, slots, rows) for cost in _COSTS)
-        if not math.isinf(self.budget) and np.isnan(training).any():
-            raise MissingResult(self._unknown(int(rows[np.argmax(np.isnan(training))]), _COSTS[0], None))
-        seconds = np.nan_to_num(training) + np.nan_to_num(validation)
+        if not view.has_all(_COSTS) and not math.isinf(self.budget):
+            unknown = np.isnan(view.values(_COSTS[0], slots, rows))
+            if unknown.any():
+                raise MissingResult(self._unknown(int(rows[np.argmax(unknown)]), _COSTS[0], None))
+        seconds = view.total(_COSTS, slots, rows)
         if not self.protocol.charge_repeats:
             seconds = np.array(
                 [self._unless_charged(i, None, s) for i, s in zip(rows.tolist(), seconds.tolist(), strict=True)],
@@ -329,7 +353,7 @@ class Task:
                 int(batch.indices[best]), float(batch.accuracies[best]), float(batch.finished[best])
             )
         if self.record:
-            self.trajectory.extend(batch)
+            self.trajectory.extend(TrajectoryArrays(*(column.copy() for column in batch)))  # the caller has the others
 
     def _unknown(self, index: int, metric: str, epochs: int | None) -> str:
         at = "" if epochs is None else f" at epoch {epochs}"
@@ -339,20 +363,34 @@ class Task:
         )
 
 
-def _known(seconds: float) -> float:
-    return 0.0 if seconds != seconds else seconds
-
-
-def _refused(indices: Indices, now: float) -> Outcome:
+def _outcome(indices: Indices, parts: Sequence[TrajectoryArrays], now: float) -> Outcome:
+    """Join what was accepted; the rest of ``indices`` was refused."""
+    if len(parts) == 1 and len(parts[0].indices) == len(indices):
+        (all_of_it,) = parts
+        return Outcome(
+            indices,
+            all_of_it.accuracies,
+            all_of_it.seconds,
+            all_of_it.seeds,
+            all_of_it.finished,
+            np.ones(len(indices), dtype=np.bool_),
+        )
     n = len(indices)
-    return Outcome(
-        np.asarray(indices, dtype=np.int64),
+    out = Outcome(
+        indices,
         np.full(n, np.nan),
         np.zeros(n),
         np.full(n, AGGREGATE, dtype=np.int64),
         np.full(n, now),
         np.zeros(n, dtype=np.bool_),
     )
+    done = 0
+    for part in parts:
+        rows = slice(done, done + len(part.indices))
+        out.accuracies[rows], out.seconds[rows], out.seeds[rows] = part.accuracies, part.seconds, part.seeds
+        out.finished[rows], out.counted[rows] = part.finished, True
+        done = rows.stop
+    return out
 
 
 def _as_outcome(result: Result) -> Outcome:

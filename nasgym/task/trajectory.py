@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,12 @@ class TrajectoryArrays(NamedTuple):
     accuracies: NDArray[np.float64]
     seconds: NDArray[np.float64]
     finished: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[int, int, int, float, float, float]]) -> TrajectoryArrays:
+        """Build arrays from rows, their fields in this order."""
+        columns = zip(*rows, strict=True) if rows else ((),) * len(_DTYPES)
+        return cls(*(np.array(column, dtype) for column, dtype in zip(columns, _DTYPES, strict=True)))
 
 
 class Trajectory:
