@@ -94,7 +94,7 @@ class BatchedEnv(VectorEnv[NDArray[np.int8], NDArray[np.int64], NDArray[Any]]):
         """
         super().reset(seed=seed)
         self.judge.restart(seed)
-        rows = np.flatnonzero(_reset_mask(options, self.num_envs))
+        rows = np.flatnonzero(reset_mask(options, self.num_envs))
         info: Info = {}
         self._put(info, self._begin(rows, options), rows)
         self._put_masks(info, rows)
@@ -193,7 +193,7 @@ class BatchedEnv(VectorEnv[NDArray[np.int8], NDArray[np.int64], NDArray[Any]]):
         if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
             raise InvalidAction(f"actions are {self.num_envs} integers; got shape {array.shape} of {array.dtype}.")
         array = array.astype(np.int64, copy=False)
-        if array.view(np.uint64).max() >= self._actions:  # negative ones are huge
+        if np.maximum.reduce(array.view(np.uint64)) >= self._actions:  # negative ones are huge
             row = int(np.argmax((array < 0) | (array >= self._actions)))
             raise InvalidAction(f"action {array[row]} of environment {row} is outside 0..{self._actions - 1}.")
         return array
@@ -257,9 +257,7 @@ def put(info: Info, report: Report, rows: Rows, n: int) -> None:
 
 def row_objects(rows: NDArray[np.int8]) -> NDArray[np.object_]:
     """Return an object array ``[k]`` of the rows ``int8[k, m]``, each an array of its own."""
-    objects = np.empty(len(rows), dtype=object)
-    objects[:] = list(np.ascontiguousarray(rows))
-    return objects
+    return np.fromiter(np.ascontiguousarray(rows), dtype=object, count=len(rows))
 
 
 def _autoreset_mode(mode: Mode) -> AutoresetMode:
@@ -272,7 +270,8 @@ def _autoreset_mode(mode: Mode) -> AutoresetMode:
     raise UnknownName("autoreset mode", str(mode), [member.name for member in AutoresetMode])
 
 
-def _reset_mask(options: Info | None, n: int) -> Mask:
+def reset_mask(options: Info | None, n: int) -> Mask:
+    """Return where to begin, ``bool[n]``; raises `InvalidSetting` for a mask that Gymnasium would refuse."""
     mask = (options or {}).get("reset_mask")
     if mask is None:
         return np.ones(n, dtype=np.bool_)

@@ -122,7 +122,9 @@ class Judge:
     def rewards(self, outcome: Outcome) -> NDArray[np.float64]:
         """Return ``float64[n]``, a fresh array: the batched form of `reward`."""
         if self._reward is None:
-            return np.where(outcome.counted, outcome.accuracies, 0.0)
+            rewards = outcome.accuracies.copy()
+            rewards[~outcome.counted] = 0.0
+            return rewards
         rewards = np.zeros(len(outcome.indices))
         for row in np.flatnonzero(outcome.counted).tolist():
             rewards[row] = self._looked_up(int(outcome.indices[row]), int(outcome.seeds[row]))

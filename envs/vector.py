@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from nasgym.envs.batched import BatchedEnv, Info, Mode, Report, Rows, Stepped, nothing, row_objects
+from nasgym.envs.batched import BatchedEnv, Info, Mode, Report, Rows, Stepped, nothing, reset_mask, row_objects
 from nasgym.envs.common import TaskOptions
 from nasgym.envs.edit import RewardMode, check_max_edits, check_reward_mode, starting_cells
 from nasgym.envs.moves import Illegal, legal_actions
@@ -53,9 +53,14 @@ class ConstructVectorEnv(BatchedEnv):
         self._length = min(self._decisions, self._limit or self._decisions)
         self._set_actions(self.moves.widest, all_legal=self.moves.free and min(self.moves.choices) == self.moves.widest)
         self._together: int | None = None  # the decision that all are at; None where they are apart
+        self._every = np.ones(self.num_envs, dtype=np.bool_)  # templates: a copy is cheaper than making a new one
+        self._all_legal = np.ones((self.num_envs, self.moves.widest), dtype=np.int8)
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[NDArray[np.int8], Info]:
         """Begin an episode in every environment, or in those of ``options["reset_mask"]``; see `BatchedEnv.reset`."""
+        if self._together is not None and seed is None and reset_mask(options, self.num_envs).all():
+            self._begin_together()
+            return self._observe(), self._info_together()
         self._fall_apart()
         observations, info = super().reset(seed=seed, options=options)
         self._join()
@@ -90,27 +95,31 @@ class ConstructVectorEnv(BatchedEnv):
             truncated = report["budget_exhausted"].copy()
         if self._length == self._limit:
             truncated[:] = True
-        info = self._info_together(report)
+        observations, info = self._observe(), self._info_together(report)
         if self._mode is not AutoresetMode.SAME_STEP:
-            return self._observe(), rewards, terminated, truncated, info
-        every = np.ones(n, dtype=np.bool_)
-        final_obs = row_objects(self._observe())
+            return observations, rewards, terminated, truncated, info
+        self._begin_together()
+        again = self._info_together()
+        again.update(final_obs=row_objects(observations), _final_obs=self._every.copy())
+        again.update(final_info=info, _final_info=self._every.copy())
+        return self._observe(), rewards, terminated, truncated, again
+
+    def _begin_together(self) -> None:
         self._cells.fill(-1)
         self._together = 0
-        info = {"final_obs": final_obs, "_final_obs": every, "final_info": info, "_final_info": every.copy()}
-        return self._observe(), rewards, terminated, truncated, info | self._info_together()
 
     def _info_together(self, report: Report | None = None) -> Info:
         """Return ``info`` where every environment has something to tell."""
         assert self._together is not None
-        n = self.num_envs
-        masks = self._masks_at(self._together, self._cells)
+        if self._legal is None and self._together < self._decisions:
+            masks = self._all_legal.copy()
+        else:
+            masks = self._masks_at(self._together, self._cells).view(np.int8)
         if self._legal is not None:
             self._legal[:] = masks
-        every = np.ones(n, dtype=np.bool_)
-        info: Info = {"action_mask": masks.view(np.int8), "_action_mask": every}
+        info: Info = {"action_mask": masks, "_action_mask": self._every.copy()}
         for key, values in (report or {}).items():
-            info[key], info[f"_{key}"] = values, every.copy()
+            info[key], info[f"_{key}"] = values, self._every.copy()
         return info
 
     def _fall_apart(self) -> None:
