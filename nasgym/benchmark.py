@@ -101,23 +101,29 @@ class TableView:
 
     def values(self, metric: str, slots: NDArray[np.int64], indices: Indices) -> NDArray[np.float64]:
         """Gather ``float64[n]`` in the unit of the API, NaN where unknown; a slot of -2 is a seed nobody trained."""
-        return self._gather(self._values[metric], slots, indices)
+        return self._gather(slots, indices, self._values[metric], self._values[metric])[0]
 
     def value(self, metric: str, slot: int, index: int) -> float:
         """Read one value; the scalar form of `values`."""
         return math.nan if slot == -2 else self._values[metric].item(slot, index)
 
-    def total(self, metrics: tuple[str, ...], slots: NDArray[np.int64], indices: Indices) -> NDArray[np.float64]:
-        """Gather ``float64[n]``, the sum of some metrics; what is unknown counts nothing."""
-        return self._gather(self._total(metrics)[0], slots, indices)
+    def values_and_total(
+        self, metric: str, costs: tuple[str, ...], slots: NDArray[np.int64], indices: Indices
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Gather a metric and the sum of some others, ``float64[n]`` each; in the sum the unknown counts nothing."""
+        return self._gather(slots, indices, self._values[metric], self._total(costs)[0])
 
     def total_one(self, metrics: tuple[str, ...], slot: int, index: int) -> float:
-        """Read one sum; the scalar form of `total`."""
+        """Read the sum of some metrics; what is unknown counts nothing."""
         return self._total(metrics)[0].item(slot, index)
 
     def has_all(self, metrics: tuple[str, ...]) -> bool:
         """Tell whether the first of some metrics is known wherever an architecture is."""
         return self._total(metrics)[1]
+
+    def is_complete(self, policy: SeedPolicy) -> bool:
+        """Tell whether every architecture is known under ``policy``; False where that takes a look at the values."""
+        return self._drawn_rows is not None and policy in ("mean", "random")
 
     def _total(self, metrics: tuple[str, ...]) -> tuple[NDArray[np.float64], bool]:
         if metrics not in self._totals:
@@ -128,12 +134,14 @@ class TableView:
         return self._totals[metrics]
 
     @staticmethod
-    def _gather(table: NDArray[np.float64], slots: NDArray[np.int64], indices: Indices) -> NDArray[np.float64]:
+    def _gather(
+        slots: NDArray[np.int64], indices: Indices, one: NDArray[np.float64], two: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         if len(slots) and slots[0] == -2:  # one seed answers for all, and nobody trained it
-            return np.full(len(slots), np.nan)
-        at = slots * table.shape[1]
+            return np.full(len(slots), np.nan), np.zeros(len(slots))
+        at = slots * one.shape[1]
         at += indices
-        return table.reshape(-1).take(at)  # one gather from a flat table is twice as fast as one by pairs
+        return one.reshape(-1).take(at), two.reshape(-1).take(at)  # from flat tables: faster than by pairs
 
 
 class Benchmark:

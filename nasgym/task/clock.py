@@ -109,7 +109,7 @@ class SimulatedClock:
         ends = seconds.astype(np.float64)
         if len(ends):
             ends[0] += self.now
-        np.cumsum(ends, out=ends)  # sequential, so equal to charging one by one
+        np.add.accumulate(ends, out=ends)  # sequential, so equal to charging one by one
         accepted = 0 if self.exhausted else int(min(self._room(ends), self.max_jobs - self._jobs))
         self._count(accepted)
         if accepted:

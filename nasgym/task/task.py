@@ -272,17 +272,17 @@ class Task:
         view = self._view(None)
         numbers = self._draws.batch(self._started, len(indices))
         slots = view.slots(indices, self.protocol.seeds, numbers)
-        accuracies = view.values(self.protocol.metric, slots, indices)
-        missing = np.isnan(accuracies)
+        accuracies, seconds = view.values_and_total(self.protocol.metric, _COSTS, slots, indices)
         read = len(indices)
-        if missing.any():
-            read = int(np.argmax(missing))
-            indices, slots, accuracies = indices[:read], slots[:read], accuracies[:read]
-        seconds = self._seconds(view, slots, indices)
+        if not view.is_complete(self.protocol.seeds):
+            missing = np.isnan(accuracies)
+            read = int(np.argmax(missing)) if missing.any() else read
+            indices, slots, accuracies, seconds = indices[:read], slots[:read], accuracies[:read], seconds[:read]
+        seconds = self._to_charge(view, slots, indices, seconds)
         finished = self.clock.charge_all(seconds)
         n = len(finished)
         batch = TrajectoryArrays(
-            indices[:n], view.seeds[slots[:n]], np.zeros(n, np.int64), accuracies[:n], seconds[:n], finished
+            indices[:n], view.seeds.take(slots[:n]), np.zeros(n, np.int64), accuracies[:n], seconds[:n], finished
         )
         self._count_batch(batch)
         return batch, read
@@ -310,18 +310,20 @@ class Task:
         self._count_batch(batch)
         return batch
 
-    def _seconds(self, view: TableView, slots: NDArray[np.int64], rows: Indices) -> NDArray[np.float64]:
+    def _to_charge(
+        self, view: TableView, slots: NDArray[np.int64], rows: Indices, seconds: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return what the rows cost: ``seconds``, but nothing for repeats where those are free."""
         if not view.has_all(_COSTS) and not math.isinf(self.budget):
             unknown = np.isnan(view.values(_COSTS[0], slots, rows))
             if unknown.any():
                 raise MissingResult(self._unknown(int(rows[np.argmax(unknown)]), _COSTS[0], None))
-        seconds = view.total(_COSTS, slots, rows)
-        if not self.protocol.charge_repeats:
-            seconds = np.array(
-                [self._unless_charged(i, None, s) for i, s in zip(rows.tolist(), seconds.tolist(), strict=True)],
-                dtype=np.float64,
-            )
-        return seconds
+        if self.protocol.charge_repeats:
+            return seconds
+        return np.array(
+            [self._unless_charged(i, None, s) for i, s in zip(rows.tolist(), seconds.tolist(), strict=True)],
+            dtype=np.float64,
+        )
 
     def _unless_charged(self, index: int, epochs: int | None, seconds: float) -> float:
         if (index, epochs) in self._charged:
@@ -347,7 +349,7 @@ class Task:
             return
         self.evaluations += n
         self._started += n
-        best = int(np.argmax(batch.accuracies))
+        best = int(batch.accuracies.argmax())
         if self.incumbent is None or batch.accuracies[best] > self.incumbent.accuracy:
             self.incumbent = Incumbent(
                 int(batch.indices[best]), float(batch.accuracies[best]), float(batch.finished[best])
