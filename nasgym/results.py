@@ -241,8 +241,8 @@ def decode(data: bytes) -> Evaluation:
         header = json.loads(body[_LENGTH.size : _LENGTH.size + length])
         series, at = {}, _LENGTH.size + length
         for name, unit, dtype, count, first in header["series"]:
-            if dtype not in _DTYPES:
-                raise StoreDamaged(f"a record names the number type {dtype!r}; known: {', '.join(_DTYPES)}.")
+            if dtype not in _DTYPES or type(count) is not int or count < 1 or type(first) not in (int, type(None)):
+                raise StoreDamaged(f"a record names {count!r} numbers of type {dtype!r} from epoch {first!r}.")
             values = np.frombuffer(body, dtype, count, at).astype(np.float64)
             at += count * np.dtype(dtype).itemsize
             if first is None:
@@ -263,15 +263,15 @@ def decode(data: bytes) -> Evaluation:
 def _checked(evaluation: Evaluation) -> Evaluation:
     """Return a decoded evaluation whose fields have the types that they should have."""
     whole = (evaluation.index, evaluation.epochs)
-    if any(type(number) is not int for number in whole) or type(evaluation.diverged) is not bool:
+    if any(type(number) is not int or number < 0 for number in whole) or type(evaluation.diverged) is not bool:
         raise StoreDamaged("the header of a record has a field of the wrong type.")
     if evaluation.seed != "mean" and type(evaluation.seed) is not int:
         raise StoreDamaged(f"a record has the seed {evaluation.seed!r}.")
     if not isinstance(evaluation.provenance, dict):
         raise StoreDamaged("the provenance of a record is not a table of names and values.")
     for name, series in evaluation.series.items():
-        if not isinstance(name, str) or series.unit not in _UNITS or not len(series.values):
-            raise StoreDamaged(f"the series {name!r} of a record has the unit {series.unit!r} or no values.")
+        if not isinstance(name, str) or series.unit not in _UNITS:
+            raise StoreDamaged(f"the series {name!r} of a record has the unit {series.unit!r}.")
     return evaluation
 
 

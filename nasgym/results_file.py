@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 from nasgym.errors import InvalidSetting, StoreDamaged, StoreError, StoreSchemaError
 from nasgym.results import Evaluation, TableKey, decode, encode
 
-__all__ = ["ResultsWriter", "Row", "TableMeta", "is_results_file", "read_results", "write_results"]
+__all__ = ["ResultsWriter", "Row", "TableMeta", "read_results", "write_results"]
 
 FILE_VERSION = 1
 _MAGIC = b"NASGYMRF"
@@ -121,13 +121,13 @@ class ResultsWriter:
     def write(self, table: TableMeta, evaluations: Iterable[Evaluation]) -> int:
         """Write evaluations of one table and return how many; they are on the disk when this returns."""
         count = 0
+        if table != self._table:
+            self._frame(_TABLE, table.encode())
+            self._table = table
+        for evaluation in evaluations:
+            self._frame(_RESULT, encode(evaluation))
+            count += 1
         with _named_errors(self.path):
-            if table != self._table:
-                self._frame(_TABLE, table.encode())
-                self._table = table
-            for evaluation in evaluations:
-                self._frame(_RESULT, encode(evaluation))
-                count += 1
             self._file.flush()
             os.fsync(self._file.fileno())
         return count
@@ -147,8 +147,9 @@ class ResultsWriter:
         self.close()
 
     def _frame(self, kind: bytes, payload: bytes) -> None:
-        self._file.write(_FRAME.pack(kind, len(payload), zlib.crc32(payload, zlib.crc32(kind))))
-        self._file.write(payload)
+        with _named_errors(self.path):
+            self._file.write(_FRAME.pack(kind, len(payload), zlib.crc32(payload, zlib.crc32(kind))))
+            self._file.write(payload)
 
 
 def write_results(
@@ -175,15 +176,6 @@ def read_results(path: Path | str) -> Iterator[Row]:
             raise StoreDamaged(f"{path} has a result at byte {offset} before any table.")
         else:
             yield Row(table, decode(payload))
-
-
-def is_results_file(path: Path | str) -> bool:
-    """Tell whether a path is a file that starts as a file of results does."""
-    path = Path(path)
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(len(_MAGIC)) == _MAGIC
 
 
 def _frames(path: Path) -> Iterator[tuple[int, bytes, bytes]]:

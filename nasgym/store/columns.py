@@ -78,8 +78,8 @@ class Column:
         return _HEAD.pack(_MAGIC, COLUMN_VERSION, zlib.crc32(body)) + body
 
     @classmethod
-    def decode(cls, data: bytes | memoryview) -> Column:
-        """Return the column, its values copied out; raises `StoreDamaged`."""
+    def decode(cls, data: bytes | memoryview, size: int) -> Column:
+        """Return the column of a table of ``size`` architectures, its values copied out; raises `StoreDamaged`."""
         if len(data) < _HEAD.size + _BODY.size:
             raise StoreDamaged(f"a column has {len(data)} bytes, at least {_HEAD.size + _BODY.size} are needed.")
         magic, version, checksum = _HEAD.unpack_from(data)
@@ -87,8 +87,10 @@ class Column:
         if magic != _MAGIC or version != COLUMN_VERSION or zlib.crc32(body) != checksum:
             raise StoreDamaged("a column is not as it was written.")
         try:
-            generation, size, count = _BODY.unpack_from(body)
+            generation, written, count = _BODY.unpack_from(body)
             at = _BODY.size + count * _SEED.size
+            if written != size or at > len(body):
+                raise StoreDamaged(f"a column has {written} architectures and {count} seeds; the table has {size}.")
             seeds, values = [], np.empty((count, size))
             for row in range(count):
                 seed, coding, distinct = _SEED.unpack_from(body, _BODY.size + row * _SEED.size)

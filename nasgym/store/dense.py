@@ -104,8 +104,7 @@ def _load(txn: Transaction, number: int, size: int, wanted: Wanted) -> Column | 
     data = txn.get(layout.column_key(number, *wanted))
     if data is not None:
         with suppress(StoreDamaged):
-            column = Column.decode(data)
-            return column if column.values.shape[1] == size else None
+            return Column.decode(data, size)
     return None
 
 

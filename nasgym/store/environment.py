@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from nasgym.errors import StoreDamaged, StoreError, StoreFull, StoreReadOnly, StoreSchemaError
 from nasgym.store.layout import META_KEY, SCHEMA, check_schema, schema_record
+from nasgym.store.pages import page_problem
 
 if TYPE_CHECKING:
     import lmdb
@@ -232,12 +233,7 @@ class Environment:
 
     def _check(self) -> None:
         assert self._env is not None
-        needed = (self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"]
-        size = (self.path / _DATA).stat().st_size
-        if size < needed:  # reading a page behind the end of the file would kill the process
-            raise StoreDamaged(
-                f"the store {self.path} is cut off: {size} bytes of {needed}. Restore it from a copy or an export."
-            )
+        self._check_length()
         with self._env.begin() as txn:
             entries, found = txn.stat()["entries"], txn.get(META_KEY)
         check_schema(found, bool(entries), self.path)
@@ -246,6 +242,17 @@ class Environment:
             if found is None:
                 with self._env.begin(write=True) as txn:
                     txn.put(META_KEY, schema_record(SCHEMA), overwrite=False)
+
+    def _check_length(self) -> None:
+        """Raise `StoreDamaged` where pages are missing: reading one would kill the process."""
+        assert self._env is not None
+        file = self.path / _DATA
+        needed = (self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"]
+        if file.stat().st_size < needed and (problem := page_problem(file)) is not None:  # the last may be free ones
+            raise StoreDamaged(
+                f"the store {self.path} is cut off, {file.stat().st_size} bytes of {needed}: {problem}. "
+                "Restore it from a copy or an export."
+            )
 
     def _close(self) -> None:
         if self._env is not None:

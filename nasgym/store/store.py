@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
-from nasgym.errors import InvalidSetting, StoreDamaged, StoreError, StoreFull, StoreReadOnly
+from nasgym.errors import InvalidSetting, StoreError, StoreFull, StoreReadOnly
 from nasgym.results import Evaluation, Seed, TableKey, decode
-from nasgym.results_file import ResultsWriter, TableMeta, is_results_file, read_results
+from nasgym.results_file import ResultsWriter, TableMeta
 from nasgym.store import claims, dense, layout, tables
 from nasgym.store.checks import problems_of
 from nasgym.store.columns import Columns
 from nasgym.store.environment import MAP_SIZE, Environment, Transaction, acquire, release
 from nasgym.store.layout import Cell
-from nasgym.store.tables import Encoded, OnConflict, TableInfo
+from nasgym.store.pages import page_problem
+from nasgym.store.tables import OnConflict, TableInfo
+from nasgym.store.transfer import Content, MergeReport, of_file
 
 __all__ = ["MergeReport", "OnConflict", "Store", "TableInfo", "default_path"]
 
 T = TypeVar("T")
-_Content: TypeAlias = tuple[TableKey | TableMeta, list[Encoded]]
-"""A table (made where described by a `TableMeta`) and what goes into it."""
 _SCAN = 1024  # evaluations per transaction of a scan
 
 
@@ -36,21 +35,6 @@ def default_path() -> Path:
     from platformdirs import user_data_dir
 
     return Path(user_data_dir("nasgym", appauthor=False)) / "store"
-
-
-@dataclass(frozen=True)
-class MergeReport:
-    """What a merge did.
-
-    Attributes:
-        read: Evaluations in the source.
-        written: Table -> evaluations that were new or took another's place.
-        damage: What is wrong with the end of the source file, or None; everything before it was merged.
-    """
-
-    read: int
-    written: Mapping[TableKey, int]
-    damage: str | None = None
 
 
 class Store:
@@ -285,7 +269,9 @@ class Store:
 
     def verify(self) -> list[str]:
         """Read everything and return a sentence for each thing that is not as it was written; [] is a sound store."""
-        return self._read(problems_of)
+        data = self.path / "data.mdb"
+        problem = page_problem(data) if data.is_file() and data.stat().st_size else None
+        return self._read(problems_of) if problem is None else [f"the file {data} is damaged: {problem}."]
 
     def export(self, path: Path | str, keys: Iterable[TableKey] | None = None) -> int:
         """Write tables (None: all) into one portable file and return how many evaluations it holds."""
@@ -300,15 +286,20 @@ class Store:
         It is one commit: on an error nothing was taken over. A file that was cut off gives its whole rows, and the
         report says so.
 
+        Args:
+            other: A store, its path, or the path of such a file.
+            on_conflict: As for `put`.
+
         Raises:
             ResultConflict: Another result is stored and ``on_conflict`` is ``"error"``.
             TableMismatch: A table was made with another size, recipe or data set.
         """
         _check_on_conflict(on_conflict)
-        if isinstance(other, Store) or not is_results_file(other):
-            content, damage = _of_store(other), None
+        if isinstance(other, Store) or not Path(other).is_file():
+            source, damage = other if isinstance(other, Store) else Store(other, readonly=True), None
+            content: list[Content] = [(source.meta(key), tables.encoded(source.scan(key))) for key in source.keys()]
         else:
-            content, damage = _of_file(Path(other))
+            content, damage = of_file(Path(other))
         written = self._commit(content, on_conflict)
         return MergeReport(sum(len(rows) for _, rows in content), written, damage)
 
@@ -341,7 +332,7 @@ class Store:
         """Return the path and the mode."""
         return f"Store({str(self.path)!r}{', readonly=True' if self.readonly else ''})"
 
-    def _commit(self, content: Sequence[_Content], on_conflict: OnConflict) -> dict[TableKey, int]:
+    def _commit(self, content: Sequence[Content], on_conflict: OnConflict) -> dict[TableKey, int]:
         """Put evaluations into tables in one transaction."""
 
         def work(txn: Transaction) -> tuple[dict[TableKey, int], set[TableKey]]:
@@ -413,20 +404,3 @@ def _reopened(path: Path, readonly: bool, map_size: int) -> Store:
 def _check_on_conflict(on_conflict: str) -> None:
     if on_conflict not in ("error", "keep", "replace"):
         raise InvalidSetting(f"on_conflict is 'error', 'keep' or 'replace'; got {on_conflict!r}.")
-
-
-def _of_store(other: Path | str | Store) -> list[_Content]:
-    source = other if isinstance(other, Store) else Store(other, readonly=True)
-    return [(meta, tables.encoded(source.scan(meta.key))) for meta in map(source.meta, source.keys())]
-
-
-def _of_file(path: Path) -> tuple[list[_Content], str | None]:
-    content: list[_Content] = []
-    try:
-        for meta, evaluation in read_results(path):
-            if not content or content[-1][0] is not meta:
-                content.append((meta, []))
-            content[-1][1].extend(tables.encoded([evaluation]))
-    except StoreDamaged as error:
-        return content, str(error)
-    return content, None

@@ -1,0 +1,55 @@
+"""What a merge takes in: another store or a file of results, as rows. No lmdb here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from nasgym.errors import StoreDamaged
+from nasgym.results import TableKey
+from nasgym.results_file import TableMeta, read_results
+from nasgym.store import tables
+from nasgym.store.tables import Encoded
+
+__all__ = ["Content", "MergeReport", "of_file"]
+
+Content: TypeAlias = tuple[TableKey | TableMeta, list[Encoded]]
+"""A table (made where described by a `TableMeta`) and what goes into it."""
+
+
+@dataclass(frozen=True)
+class MergeReport:
+    """What a merge did.
+
+    Attributes:
+        read: Evaluations in the source.
+        written: Table -> evaluations that were new or took another's place.
+        damage: What is wrong with the end of the source file, or None; everything before it was merged.
+    """
+
+    read: int
+    written: Mapping[TableKey, int]
+    damage: str | None = None
+
+
+def of_file(path: Path) -> tuple[list[Content], str | None]:
+    """Return the whole rows of a file of results, and what is wrong with its end.
+
+    Raises:
+        StoreDamaged: The file does not start as a file of results.
+        StoreSchemaError: It was written by a newer version.
+    """
+    content: list[Content] = []
+    rows = read_results(path)
+    try:
+        for meta, evaluation in rows:
+            if not content or content[-1][0] is not meta:
+                content.append((meta, []))
+            content[-1][1].extend(tables.encoded([evaluation]))
+    except StoreDamaged as error:
+        if not content:
+            raise
+        return content, str(error)
+    return content, None
