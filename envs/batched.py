@@ -26,6 +26,7 @@ Rows: TypeAlias = NDArray[np.int64]
 Info: TypeAlias = dict[str, Any]
 Report: TypeAlias = dict[str, NDArray[Any]]
 """What ``info`` tells of ``k`` environments, arrays ``[k, ...]``."""
+_ONE = np.int8(1)
 Stepped: TypeAlias = tuple[NDArray[np.int8], NDArray[np.float64], Mask, Mask, Info]
 
 
@@ -168,7 +169,7 @@ class BatchedEnv(VectorEnv[NDArray[np.int8], NDArray[np.int64], NDArray[Any]]):
     # What they share:
 
     def _observe(self) -> NDArray[np.int8]:
-        return (self._cells + np.int8(1)).T  # fresh, and the layout of the cells
+        return np.add(self._cells, _ONE).T  # fresh, and the layout of the cells
 
     def _rows_to_step(self) -> tuple[Rows, Rows]:
         """Return the environments that step and those that begin anew instead."""
@@ -275,7 +276,7 @@ def reset_mask(options: Info | None, n: int) -> Mask:
     mask = (options or {}).get("reset_mask")
     if mask is None:
         return np.ones(n, dtype=np.bool_)
-    if not isinstance(mask, np.ndarray) or mask.shape != (n,) or mask.dtype != np.bool_ or not mask.any():
+    if not isinstance(mask, np.ndarray) or mask.shape != (n,) or mask.dtype != np.bool_ or not (mask[0] or mask.any()):
         raise InvalidSetting(
             f'options["reset_mask"] is a numpy array of {n} booleans with at least one True; got {mask!r}.'
         )

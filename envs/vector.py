@@ -117,9 +117,10 @@ class ConstructVectorEnv(BatchedEnv):
             masks = self._masks_at(self._together, self._cells).view(np.int8)
         if self._legal is not None:
             self._legal[:] = masks
-        info: Info = {"action_mask": masks, "_action_mask": self._every.copy()}
+        every = self._every.copy()
+        info: Info = {"action_mask": masks, "_action_mask": every}
         for key, values in (report or {}).items():
-            info[key], info[f"_{key}"] = values, self._every.copy()
+            info[key], info[f"_{key}"] = values, every
         return info
 
     def _fall_apart(self) -> None:

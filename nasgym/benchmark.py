@@ -43,6 +43,8 @@ class TableView:
     Attributes:
         seeds: ``int64[S + 1]``, the seed of each row; the last row is the mean over seeds (`AGGREGATE`).
         counts: ``int64[N]``, how many trainings can be drawn for each architecture.
+        drawn_rows: Where every architecture has the same trainings, their number: the first rows are theirs, and the
+            remainder of a draw is the row. Else 0.
     """
 
     def __init__(self, columns: Columns, metric: str, classes: Indices | None = None) -> None:
@@ -69,7 +71,7 @@ class TableView:
         self._row_of = {seed: row for row, seed in enumerate(self.seeds.tolist()[:-1])}
         first = int(self.counts[0]) if self.counts.size else 0
         same = first > 0 and bool((self.counts == first).all())
-        self._drawn_rows = first if same and bool((self._order[:first].T == np.arange(first)).all()) else None
+        self.drawn_rows = first if same and bool((self._order[:first].T == np.arange(first)).all()) else 0
         self._totals: dict[tuple[str, ...], tuple[NDArray[np.float64], bool]] = {}
 
     def slots(self, indices: Indices, policy: SeedPolicy, draws: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -84,8 +86,6 @@ class TableView:
             return np.full(len(indices), len(self.seeds) - 1)
         if policy != "random":
             return np.full(len(indices), self._row_of.get(policy, -2))
-        if self._drawn_rows is not None:  # every architecture has the same trainings: the draw is the row
-            return _modulo(draws, self._drawn_rows)
         kth = draws % np.maximum(self.counts[indices], 1).astype(np.uint64)
         return self._order[kth.astype(np.int64), indices]
 
@@ -95,8 +95,8 @@ class TableView:
             return len(self.seeds) - 1
         if policy != "random":
             return self._row_of.get(policy, -2)
-        if self._drawn_rows is not None:
-            return draw % self._drawn_rows
+        if self.drawn_rows:
+            return draw % self.drawn_rows
         return int(self._order.item(draw % max(self.counts.item(index), 1), index))
 
     def values(self, metric: str, slots: NDArray[np.int64], indices: Indices) -> NDArray[np.float64]:
@@ -123,7 +123,7 @@ class TableView:
 
     def is_complete(self, policy: SeedPolicy) -> bool:
         """Tell whether every architecture is known under ``policy``; False where that takes a look at the values."""
-        return self._drawn_rows is not None and policy in ("mean", "random")
+        return self.drawn_rows > 0 and policy in ("mean", "random")
 
     def _total(self, metrics: tuple[str, ...]) -> tuple[NDArray[np.float64], bool]:
         if metrics not in self._totals:
@@ -313,15 +313,6 @@ def _answering(known: NDArray[np.bool_], classes: Indices) -> Indices:
     with_results = np.flatnonzero(known)[::-1]
     first[classes[with_results]] = with_results  # written from the back, so that the lowest index stays
     return np.where(known | (first[classes] < 0), itself, first[classes])
-
-
-def _modulo(draws: NDArray[np.uint64], n: int) -> NDArray[np.int64]:
-    """Return ``draws % n``; numpy divides by one number with multiplications, but takes remainders one by one."""
-    if n == 1:
-        return np.zeros(len(draws), dtype=np.int64)
-    quotient = draws // np.uint64(n)
-    quotient *= np.uint64(n)
-    return (draws - quotient).view(np.int64)
 
 
 def _with_mean(values: NDArray[np.float64], numbered: list[int], aggregate: list[int]) -> NDArray[np.float64]:

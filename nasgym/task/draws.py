@@ -38,6 +38,8 @@ class Draws:
         """Compute nothing yet."""
         self._seed, self._first = seed, 0
         self._block = np.empty(0, dtype=np.uint64)
+        self._remainders = self._block.astype(np.int64)
+        self._modulus = 1
 
     def one(self, number: int) -> int:
         """Return the draw of evaluation ``number``."""
@@ -53,7 +55,24 @@ class Draws:
         if not 0 <= at <= len(self._block) - n:
             self._block, self._first, at = draws(self._seed, first, max(n, _BLOCK)), first, 0
             self._block.flags.writeable = False
+            self._modulus = 0
         return self._block[at : at + n]
+
+    def remainders(self, first: int, n: int, modulus: int) -> NDArray[np.int64]:
+        """Return ``int64[n]``, the remainders of `batch` after division by ``modulus``. Read-only."""
+        self.batch(first, n)
+        if modulus != self._modulus:
+            self._remainders, self._modulus = _modulo(self._block, modulus), modulus
+            self._remainders.flags.writeable = False
+        at = first - self._first
+        return self._remainders[at : at + n]
+
+
+def _modulo(numbers: NDArray[np.uint64], n: int) -> NDArray[np.int64]:
+    """Return ``numbers % n``; numpy divides by one number with multiplications, but takes remainders one by one."""
+    quotient = numbers // np.uint64(n)
+    quotient *= np.uint64(n)
+    return (numbers - quotient).view(np.int64)
 
 
 def _mix(z: int) -> int:

@@ -270,8 +270,7 @@ class Task:
     def _evaluate_known(self, indices: Indices) -> tuple[TrajectoryArrays, int]:
         """Evaluate up to the first that is missing; return what was accepted and how many were read."""
         view = self._view(None)
-        numbers = self._draws.batch(self._started, len(indices))
-        slots = view.slots(indices, self.protocol.seeds, numbers)
+        slots = self._slots(view, indices)
         accuracies, seconds = view.values_and_total(self.protocol.metric, _COSTS, slots, indices)
         read = len(indices)
         if not view.is_complete(self.protocol.seeds):
@@ -286,6 +285,12 @@ class Task:
         )
         self._count_batch(batch)
         return batch, read
+
+    def _slots(self, view: TableView, indices: Indices) -> NDArray[np.int64]:
+        """Return ``int64[n]``: the rows of the table that answer the next evaluations."""
+        if self.protocol.seeds == "random" and view.drawn_rows:
+            return self._draws.remainders(self._started, len(indices), view.drawn_rows)
+        return view.slots(indices, self.protocol.seeds, self._draws.batch(self._started, len(indices)))
 
     def _evaluate_side_by_side(self, indices: Indices) -> TrajectoryArrays:
         """Evaluate on several workers and wait for all; return what was accepted.
