@@ -96,11 +96,11 @@ class Series:
     @classmethod
     def of(cls, values: ArrayLike, epochs: ArrayLike, unit: Unit) -> Series:
         """Build a series from anything array-like; raises `InvalidSetting` when the two do not match."""
-        v = np.atleast_1d(np.asarray(values, dtype=np.float64))
-        e = np.atleast_1d(np.asarray(epochs, dtype=np.int64))
+        v = np.array(values, dtype=np.float64, ndmin=1)
+        e = np.array(epochs, dtype=np.int64, ndmin=1)
         if v.shape != e.shape or v.ndim != 1 or not v.size:
             raise InvalidSetting(f"a series needs as many values as epochs and at least one; got {v.size}, {e.size}.")
-        if e[0] < 0 or (np.diff(e) <= 0).any():
+        if e[0] < 0 or (len(e) > 1 and (e[1:] <= e[:-1]).any()):
             raise InvalidSetting(f"the epochs of a series must increase from 0 upwards; got {e.tolist()[:6]}.")
         return cls(v, e, unit)
 
@@ -112,9 +112,9 @@ class Series:
     def at(self, epoch: int | None) -> float | None:
         """Return the value after ``epoch`` completed epochs (None: the last), or None where it is not known."""
         if epoch is None:
-            return float(self.scaled[-1])
+            return float(self.values[-1]) / _DIVISOR.get(self.unit, 1.0)
         found = np.flatnonzero(self.epochs == epoch)
-        return float(self.scaled[found[0]]) if found.size else None
+        return float(self.values[found[0]]) / _DIVISOR.get(self.unit, 1.0) if found.size else None
 
     def __eq__(self, other: object) -> bool:
         """Two series are equal when unit, epochs and the bits of the values are."""

@@ -123,7 +123,9 @@ def gather(
         seeds.append(seed_number(evaluation.seed))
         names.update(evaluation.series)
         for (metric, epoch), column in values.items():
-            column.append(_value(evaluation, metric, epoch))
+            found = evaluation.series.get(metric)
+            value = (1.0 if metric == STORED else None) if found is None else found.at(epoch)
+            column.append(np.nan if value is None else value)
     return indices, seeds, values, names
 
 
@@ -155,14 +157,6 @@ def public(columns: Mapping[str, Column], generation: int) -> Columns:
     stored.flags.writeable = False
     values = {name: column.values for name, column in columns.items() if name != STORED}
     return Columns(tuple(seed_of(seed) for seed in seeds), values, stored, generation)
-
-
-def _value(evaluation: Evaluation, metric: str, epoch: int | None) -> float:
-    if metric == STORED:
-        return 1.0
-    found = evaluation.series.get(metric)
-    value = None if found is None else found.at(epoch)
-    return np.nan if value is None else value
 
 
 def _encode_values(values: NDArray[np.float64]) -> tuple[tuple[int, int], bytes]:
