@@ -24,6 +24,10 @@ Workers = Annotated[
 ]
 Jobs = Annotated[int | None, typer.Option("--jobs", "-j", help="Processes of this machine.  [default: one per core]")]
 
+OutFolder = Annotated[
+    Path | None, typer.Option("--out", metavar="FOLDER", help="Where the records go.  [default: nasgym-studies/...]")
+]
+
 
 def compare(
     task: Annotated[
@@ -59,9 +63,7 @@ def compare(
     jobs: Jobs = None,
     on_missing: OnMissing = "train",
     device: Device = "auto",
-    out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where the records go.  [default: nasgym-studies/...]")
-    ] = None,
+    out: OutFolder = None,
     store: StorePath = None,
 ) -> None:
     """Compare agents under one simulated budget, and write records, a summary and a plot.
@@ -92,14 +94,15 @@ def compare(
         for name in task or [DEFAULT_TASK]
     )  # fmt: skip
     design = StudyDesign(specs, named, runs, first_seed)
-    run_and_report(design, out or _default_folder(design), jobs)
+    run_and_report(design, out, jobs)
 
 
-def run_and_report(design: StudyDesign, folder: Path, jobs: int | None) -> None:
+def run_and_report(design: StudyDesign, out: Path | None, jobs: int | None) -> None:
     """Run a study with progress on stderr, write its files and print its tables; exit code 1 where a run failed."""
     from nasgym.executors import executor_for
     from nasgym.study import analyse, run_study, write_report
 
+    folder = out or _default_folder(design)
     executor = executor_for(_cores() if jobs is None else jobs)
     show.status(f"{design.total_runs} runs into {folder}")
     try:

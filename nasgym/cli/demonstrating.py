@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from nasgym.cli import show
-from nasgym.cli.comparing import Jobs, run_and_report
+from nasgym.cli.comparing import Jobs, OutFolder, run_and_report
 from nasgym.cli.options import DEFAULT_TASK, StorePath
 
 __all__ = ["demo"]
 
 AGENTS = ("random_search", "local_search", "regularized_evolution:small")
 RUNS = 2
-BUDGET = 45.0  # simulated seconds: about seven trainings
+BUDGET = 90.0  # simulated seconds per run: what a slow machine may spend
+MAX_EVALUATIONS = 7  # what a quick one needs
 
 
 def demo(
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the records go.")] = Path("nasgym-studies/demo"),
+    out: OutFolder = None,
     jobs: Jobs = None,
     store: StorePath = None,
 ) -> None:
@@ -34,5 +30,7 @@ def demo(
     from nasgym.study import StudyDesign, TaskSpec
 
     show.status(f"{len(AGENTS)} agents search a network for {DEFAULT_TASK}; what is not stored yet is trained now.")
-    spec = TaskSpec(DEFAULT_TASK, budget=BUDGET, store=None if store is None else str(store))
+    spec = TaskSpec(
+        DEFAULT_TASK, budget=BUDGET, max_evaluations=MAX_EVALUATIONS, store=None if store is None else str(store)
+    )
     run_and_report(StudyDesign((spec,), AGENTS, RUNS), out, jobs)

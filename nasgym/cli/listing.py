@@ -30,17 +30,19 @@ def agents(
     from nasgym.agents import agent_class, agent_names, describe
 
     if name is None:
-        found = [(n, agent_class(n)) for n in agent_names()]
-        rows = [[n, c.family, ", ".join(c.presets) or "—", c.source] for n, c in found]
-        show.table(["agent", "family", "presets", "source"], rows)
+        found = [(n, describe(agent_class(n))) for n in agent_names()]
+        rows = [[n, about.family, ", ".join(about.presets) or "—", about.summary] for n, about in found]
+        show.table(["agent", "family", "presets", "what it does"], rows)
+        typer.echo("\n`nasgym agents NAME` shows settings and sources; NAME:PRESET is an agent with those settings.")
         return
-    found_class = agent_class(name)
-    typer.echo((found_class.__doc__ or "").strip().splitlines()[0] if found_class.__doc__ else name)
-    if source := getattr(found_class, "source", ""):
-        show.fact("source", source)
-    for preset, settings in getattr(found_class, "presets", {}).items():
+    about = describe(agent_class(name))
+    typer.echo(about.summary or about.name)
+    if about.source:
+        show.fact("source", about.source)
+    for preset, settings in about.presets.items():
         show.fact(f"preset {preset}", ", ".join(f"{k}={v!r}" for k, v in settings.items()))
-    show.table(["setting", "default", "what it is"], [[s.name, repr(s.default), s.doc] for s in describe(found_class)])
+    if about.settings:
+        show.table(["setting", "default", "what it is"], [[s.name, repr(s.default), s.doc] for s in about.settings])
 
 
 def tasks(store: StorePath = None) -> None:

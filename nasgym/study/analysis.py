@@ -56,12 +56,14 @@ class Curve:
 
     Attributes:
         times: ``float64[k]``, simulated seconds.
+        runs: ``float64[R, k]``, each run; NaN before its first result.
         mean: ``float64[k]``, over runs; NaN while some run has no result yet.
         interval: 95% confidence interval of the mean.
         regret: ``float64[k]``, mean distance from the best known architecture.
     """
 
     times: NDArray[np.float64]
+    runs: NDArray[np.float64]
     mean: NDArray[np.float64]
     interval: Interval
     regret: NDArray[np.float64]
@@ -151,10 +153,10 @@ def _analyse_task(study: StudyRuns, spec: TaskSpec) -> TaskReport:
     task = spec.make()
     tables = score_tables(task)
     sets = [runs for runs in study.sets if runs.task == spec.label]
-    end = max((float(runs.evaluations.finished.max(initial=0.0)) for runs in sets), default=0.0)
-    end = task.budget if np.isfinite(task.budget) else end
-    finals = tuple(_finals(runs, tables, end) for runs in sets)
-    times = np.linspace(0.0, end, _GRID)
+    finals = tuple(_finals(runs, tables, task.budget) for runs in sets)
+    last = max((float(runs.evaluations.finished.max(initial=0.0)) for runs in sets), default=0.0)
+    by_seconds = np.isfinite(task.budget) and task.max_evaluations is None
+    times = np.linspace(0.0, task.budget if by_seconds else min(last, task.budget), _GRID)
     curves = tuple(_curve(runs, tables[0], times) for runs in sets)
     failed = [sum((f.task, f.agent) == (runs.task, runs.agent) for f in study.failures) for runs in sets]
     summaries = tuple(_summary(f, finals[0], tables[0], n) for f, n in zip(finals, failed, strict=True))
@@ -176,10 +178,9 @@ def _finals(runs: RunSet, tables: tuple[ScoreTable, ...], end: float) -> Finals:
 
 def _curve(runs: RunSet, table: ScoreTable, times: NDArray[np.float64]) -> Curve:
     indices = take(runs.evaluations.indices, incumbents(runs, times), NOTHING)
-    scores = table.of(indices).T
-    complete = ~np.isnan(scores).any(axis=1)
-    scores = np.where(complete[:, None], scores, np.nan)
-    return Curve(times, mean(scores), mean_interval(scores), np.abs(table.best - mean(scores)))
+    scores = table.of(indices)
+    complete = np.where(np.isnan(scores).any(axis=0), np.nan, scores).T
+    return Curve(times, scores, mean(complete), mean_interval(complete), np.abs(table.best - mean(complete)))
 
 
 def _summary(finals: Finals, first: Finals, table: ScoreTable, failed: int) -> Summary:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nasgym.results import METRICS
 from nasgym.study.analysis import Report, TaskReport
@@ -20,6 +21,7 @@ __all__ = ["draw_report"]
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B8A800")
 _STYLES = ("-", "--", ":", "-.")
 _GREY = "#666666"
+_FEW_RUNS = 8  # up to so many are drawn each; an interval of so few says little
 
 
 def draw_report(report: Report, path: Path) -> None:
@@ -27,7 +29,7 @@ def draw_report(report: Report, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.4 * len(report.tasks)), dpi=150, layout="constrained")
+    figure = Figure(figsize=(11, 4.4 * len(report.tasks) + 0.4), dpi=150, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(len(report.tasks), 2, squeeze=False, width_ratios=(3, 2))
     for (left, right), task in zip(axes, report.tasks, strict=True):
@@ -37,6 +39,8 @@ def draw_report(report: Report, path: Path) -> None:
             axis.spines[["top", "right"]].set_visible(False)
             axis.grid(color="#e4e4e4", linewidth=0.7)
             axis.set_axisbelow(True)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     canvas.print_png(str(path))
 
 
@@ -45,27 +49,32 @@ def _anytime(axis: Axes, task: TaskReport) -> None:
     factor, unit = _scale(table.score.metric)
     for number, (summary, curve) in enumerate(zip(task.summaries, task.curves, strict=True)):
         colour, style = _pen(number)
-        axis.plot(curve.times, factor * curve.mean, color=colour, linestyle=style, linewidth=1.8, label=summary.agent)
-        low, high = (factor * bound for bound in curve.interval)
-        axis.fill_between(curve.times, low, high, color=colour, alpha=0.18, linewidth=0)
+        axis.plot(curve.times, factor * curve.mean, color=colour, linestyle=style, linewidth=2, label=summary.agent)
+        if len(curve.runs) <= _FEW_RUNS:
+            for run in curve.runs:
+                axis.plot(curve.times, factor * run, color=colour, linestyle=style, linewidth=0.8, alpha=0.45)
+        else:
+            low, high = (factor * bound for bound in curve.interval)
+            axis.fill_between(curve.times, low, high, color=colour, alpha=0.18, linewidth=0)
     if np.isfinite(table.best):
         axis.axhline(factor * table.best, color=_GREY, linewidth=1, linestyle=(0, (1, 2)))
         axis.annotate(
             f"best known {factor * table.best:.2f}", (0.01, factor * table.best), xycoords=("axes fraction", "data"),
             xytext=(0, 3), textcoords="offset points", color=_GREY, fontsize=8,
         )  # fmt: skip
-    axis.set_xlim(0, task.curves[0].times[-1] if task.curves else 1)
+    axis.set_xlim(0, task.curves[0].times[-1] or 1)
     _focus(axis, task, factor)
-    axis.set_title(f"{task.spec.label}: what the search would answer", fontsize=11, loc="left")
-    axis.set_xlabel("simulated seconds")
+    few = max(len(curve.runs) for curve in task.curves) <= _FEW_RUNS
+    axis.set_title(f"{task.spec.label}: best found so far", fontsize=11, loc="left")
+    axis.set_xlabel(f"simulated seconds (mean of runs, {'thin: each run' if few else 'with its 95% interval'})")
     axis.set_ylabel(f"{table.score.name} {unit}")
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axis.legend(frameon=False, loc="lower right", fontsize=9, title="mean over runs, 95% interval", title_fontsize=8)
 
 
 def _focus(axis: Axes, task: TaskReport, factor: float) -> None:
-    """Leave out the steep beginning: the axis shows what lies above the level at 3% of the time."""
-    early = [curve.mean[max(len(curve.times) * 3 // 100, _first_known(curve.mean))] for curve in task.curves]
+    """Leave out the steep beginning: the axis shows what lies between the level at 5% of the time and the best."""
+    lines = [line for c in task.curves for line in (c.runs if len(c.runs) <= _FEW_RUNS else c.mean[None])]
+    early = [line[max(len(line) // 20, _first_known(line))] for line in lines]
     known = [value for value in early if np.isfinite(value)]
     best = task.tables[0].best
     if not known or not np.isfinite(best):
@@ -76,7 +85,7 @@ def _focus(axis: Axes, task: TaskReport, factor: float) -> None:
     axis.set_ylim(factor * worst, factor * top)
 
 
-def _first_known(values: np.ndarray) -> int:
+def _first_known(values: NDArray[np.float64]) -> int:
     known = np.flatnonzero(np.isfinite(values))
     return int(known[0]) if len(known) else 0
 
@@ -99,7 +108,9 @@ def _profile(axis: Axes, task: TaskReport) -> None:
     for number, scores in enumerate(known):
         if len(scores):
             colour, style = _pen(number)
-            axis.plot(factor * thresholds, performance_profile(scores, thresholds), color=colour, linestyle=style)
+            axis.plot(
+                factor * thresholds, performance_profile(scores, thresholds), color=colour, linestyle=style, linewidth=2
+            )
     axis.set_xlim(factor * thresholds[0], factor * thresholds[-1])
 
 

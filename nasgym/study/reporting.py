@@ -29,16 +29,14 @@ def write_report(report: Report) -> None:
 
 
 def summary_rows(task: TaskReport) -> tuple[list[str], list[list[str]]]:
-    """Return the heads and rows of a task's table for people: mean ± standard deviation, accuracies in percent."""
-    shown = [t.score.name for t in task.tables if any(s.quantities[t.score.name].runs for s in task.summaries)]
-    hidden = [t.score.name for t in task.tables if t.score.name not in shown]
-    first = task.summaries[0].agent
-    units = {t.score.name: METRICS[t.score.metric] for t in task.tables}
-    units["regret"] = units[task.tables[0].score.name]
-    versus = [f"better than {first}"] if len(task.summaries) > 1 else []
-    heads = ["agent", "runs", "evaluations", *shown, "95% interval", "regret", *versus, *hidden]
-    rows = [_summary_row(s, shown, hidden, units, bool(versus), s.agent == first) for s in task.summaries]
-    return heads, rows
+    """Return the heads and rows of a task's table for people: mean ± standard deviation, accuracies in percent.
+
+    Scores that no run has are left out; `task_facts` names them.
+    """
+    first, *others = _shown(task)
+    versus = [f"better than {task.summaries[0].agent}"] if len(task.summaries) > 1 else []
+    heads = ["agent", "runs", "evaluations", first, "95% interval", *others, "regret", *versus]
+    return heads, [_summary_row(task, summary, first, others)[: len(heads)] for summary in task.summaries]
 
 
 def published_rows(task: TaskReport) -> tuple[list[str], list[list[str]]]:
@@ -68,10 +66,12 @@ def task_facts(task: TaskReport) -> list[str]:
         for table in task.tables
         if not math.isnan(table.best)
     ]
+    unknown = [table.score.name for table in task.tables if math.isnan(table.best)]
     return [
         f"searched {key} by {protocol.metric}, stored seeds: {protocol.seeds}",
         f"budget: {budget}, {clock.workers} simulated worker{'s' if clock.workers > 1 else ''}",
         f"best known: {', '.join(best) or UNKNOWN}",
+        *([f"not in the store: {', '.join(f'{name} {UNKNOWN}' for name in unknown)}"] if unknown else []),
     ]
 
 
@@ -83,31 +83,38 @@ def score_text(mean: float, std: float | None = None, unit: str = "fraction") ->
     return f"{factor * mean:.2f}" + ("" if std is None else f" ± {factor * std:.2f}")
 
 
-def _summary_row(
-    summary: Summary, shown: list[str], hidden: list[str], units: dict[str, str], versus: bool, is_first: bool
-) -> list[str]:
+def _shown(task: TaskReport) -> list[str]:
+    """Return the scores that some run has, or the first one where there is none."""
+    names = [table.score.name for table in task.tables]
+    return [n for n in names if any(s.quantities[n].runs for s in task.summaries)] or names[:1]
+
+
+def _summary_row(task: TaskReport, summary: Summary, first: str, others: list[str]) -> list[str]:
+    units = {table.score.name: METRICS[table.score.metric] for table in task.tables}
+    units["regret"] = METRICS[task.tables[0].score.metric]
+
     def text(name: str) -> str:
         found = summary.quantities[name]
         return score_text(found.mean, found.std, units[name])
 
-    leading = summary.quantities[(shown or hidden)[0]]
-    unit = units[leading.name]
-    interval = UNKNOWN
-    if not math.isnan(leading.low):
-        interval = f"{score_text(leading.low, unit=unit)} to {score_text(leading.high, unit=unit)}"
     runs = f"{summary.runs}" + (f" ({summary.failed} failed)" if summary.failed else "")
     made = summary.quantities["evaluations"].mean
-    better = UNKNOWN if is_first or math.isnan(summary.better) else f"{100 * summary.better:.0f}%"
     return [
         summary.agent,
         runs,
         UNKNOWN if math.isnan(made) else f"{made:.1f}",
-        *map(text, shown),
-        interval,
+        text(first),
+        _interval_text(summary.quantities[first], units[first]),
+        *map(text, others),
         text("regret"),
-        *([better] if versus else []),
-        *map(text, hidden),
+        UNKNOWN if summary is task.summaries[0] or math.isnan(summary.better) else f"{100 * summary.better:.0f}%",
     ]
+
+
+def _interval_text(found: Quantity, unit: str) -> str:
+    if math.isnan(found.low):
+        return UNKNOWN
+    return f"{score_text(found.low, unit=unit)} to {score_text(found.high, unit=unit)}"
 
 
 def _run_lines(report: Report) -> Iterator[str]:
