@@ -28,6 +28,10 @@ _BUILT_IN: Mapping[str, str] = MappingProxyType(
         "regularized_evolution": "nasgym.agents.regularized_evolution:RegularizedEvolution",
         "reinforce": "nasgym.agents.reinforce:Reinforce",
         "local_search": "nasgym.agents.local_search:LocalSearch",
+        "ppo": "nasgym.agents.ppo:PPO",
+        "a2c": "nasgym.agents.a2c:A2C",
+        "dqn": "nasgym.agents.dqn:DQN",
+        "maskable_ppo": "nasgym.agents.maskable_ppo:MaskablePPO",
     }
 )
 _FILE = re.compile(r"^(?P<path>.+\.py)(?::(?P<name>[^:\\/]*))?(?::(?P<preset>[^:]*))?$")

@@ -1,0 +1,34 @@
+"""A search with torch that leaves the process as it found it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+__all__ = ["alone"]
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Run torch on one thread, and give all global random generators back as they were.
+
+    stable-baselines3 seeds the global generators of Python, numpy and torch, and its import draws from them. The
+    networks of these agents are too small for a second thread to help.
+    """
+    python, numpys = random.getstate(), np.random.get_state()
+    try:
+        import torch
+
+        threads, torchs = torch.get_num_threads(), torch.get_rng_state()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.set_rng_state(torchs)
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpys)
