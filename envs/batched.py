@@ -27,6 +27,7 @@ Info: TypeAlias = dict[str, Any]
 Report: TypeAlias = dict[str, NDArray[Any]]
 """What ``info`` tells of ``k`` environments, arrays ``[k, ...]``."""
 _ONE = np.int8(1)
+_INT64 = np.dtype(np.int64)
 Stepped: TypeAlias = tuple[NDArray[np.int8], NDArray[np.float64], Mask, Mask, Info]
 
 
@@ -52,6 +53,7 @@ class BatchedEnv(VectorEnv[NDArray[np.int8], NDArray[np.int64], NDArray[Any]]):
         if isinstance(num_envs, bool) or not isinstance(num_envs, (int, np.integer)) or num_envs < 1:
             raise InvalidSetting(f"num_envs is a whole number above 0; got {num_envs!r}.")
         self.num_envs = int(num_envs)
+        self._shape = (self.num_envs,)
         self.judge = Judge(space, **options)
         self.moves = Moves(self.judge.task.space)
         self.illegal = check_illegal(illegal)
@@ -191,9 +193,10 @@ class BatchedEnv(VectorEnv[NDArray[np.int8], NDArray[np.int64], NDArray[Any]]):
     def _checked(self, actions: Any) -> NDArray[np.int64]:
         """Return actions as ``int64[num_envs]`` in range; raises `InvalidAction`."""
         array = np.asarray(actions)
-        if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
+        if array.shape != self._shape or array.dtype.kind not in "iu":
             raise InvalidAction(f"actions are {self.num_envs} integers; got shape {array.shape} of {array.dtype}.")
-        array = array.astype(np.int64, copy=False)
+        if array.dtype is not _INT64:
+            array = array.astype(np.int64)
         if np.maximum.reduce(array.view(np.uint64)) >= self._actions:  # negative ones are huge
             row = int(np.argmax((array < 0) | (array >= self._actions)))
             raise InvalidAction(f"action {array[row]} of environment {row} is outside 0..{self._actions - 1}.")

@@ -123,7 +123,8 @@ class Judge:
         """Return ``float64[n]``, a fresh array: the batched form of `reward`."""
         if self._reward is None:
             rewards = outcome.accuracies.copy()
-            rewards[~outcome.counted] = 0.0
+            if self.task.exhausted:
+                rewards[~outcome.counted] = 0.0
             return rewards
         rewards = np.zeros(len(outcome.indices))
         for row in np.flatnonzero(outcome.counted).tolist():

@@ -78,7 +78,7 @@ class Moves:
         """Return ``int64[n]``, the index of each complete cell."""
         if self._codes is None:
             return self.space.index(np.ascontiguousarray(cells.T))
-        return self._codes[(self._places @ cells.astype(np.float32)).astype(np.int64)]
+        return self._codes[np.dot(self._places, cells.astype(np.float32)).astype(np.int64)]
 
     def index(self, cell: list[int]) -> int:
         """Return the index of one complete cell: the scalar form of `indices`."""

@@ -85,14 +85,14 @@ class ConstructVectorEnv(BatchedEnv):
 
     def _finish(self) -> Stepped:
         """End the episodes of all environments, which are together."""
-        n = self.num_envs
-        report: Report = {}
-        rewards, terminated, truncated = nothing(n)
         if self._length == self._decisions:
             outcome = self.judge.evaluate_all(self.moves.indices(self._cells))
             report = self.judge.reports(outcome)
             rewards, terminated = self.judge.rewards(outcome), outcome.counted.copy()
             truncated = report["budget_exhausted"].copy()
+        else:
+            report = {}
+            rewards, terminated, truncated = nothing(self.num_envs)
         if self._length == self._limit:
             truncated[:] = True
         observations, info = self._observe(), self._info_together(report)

@@ -58,5 +58,7 @@ _ROWS_NATS = {
     ("imagenet16-120", "reinforce"): "45.37±0.74 45.64±0.78",
     ("imagenet16-120", "bohb"): "45.55±0.79 45.70±0.86",
 }
-NATS_TSS = tuple(p for (dataset, agent), text in _ROWS_NATS.items() for p in _row(dataset, agent, ("valid", "test"), text))
+NATS_TSS = tuple(
+    p for (dataset, agent), text in _ROWS_NATS.items() for p in _row(dataset, agent, ("valid", "test"), text)
+)
 """Dong et al., NATS-Bench, TPAMI 2021, table 4, topology search space: 500 runs each."""

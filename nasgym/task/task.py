@@ -65,6 +65,19 @@ class Incumbent(NamedTuple):
     finished: float
 
 
+class _Batch(NamedTuple):
+    """Accepted evaluations of whole trainings; the fields of `Outcome` that differ."""
+
+    indices: NDArray[np.int64]
+    seeds: NDArray[np.int64]
+    accuracies: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+    finished: NDArray[np.float64]
+
+
+_BATCH_DTYPES = (np.int64, np.int64, np.float64, np.float64, np.float64)
+
+
 class Task:
     """What an agent faces.
 
@@ -177,7 +190,7 @@ class Task:
         wanted = np.array(indices, dtype=np.int64)
         if self.clock.workers > 1:
             return _outcome(wanted, [self._evaluate_side_by_side(wanted)], self.clock.now)
-        parts: list[TrajectoryArrays] = []
+        parts: list[_Batch] = []
         done = 0
         while done < len(wanted) and not self.clock.exhausted:
             batch, read = self._evaluate_known(wanted[done:])
@@ -267,7 +280,7 @@ class Task:
             seconds = self._unless_charged(index, epochs, seconds)
         return accuracy, seconds, view.seeds.item(slot)
 
-    def _evaluate_known(self, indices: Indices) -> tuple[TrajectoryArrays, int]:
+    def _evaluate_known(self, indices: Indices) -> tuple[_Batch, int]:
         """Evaluate up to the first that is missing; return what was accepted and how many were read."""
         view = self._view(None)
         slots = self._slots(view, indices)
@@ -280,9 +293,9 @@ class Task:
         seconds = self._to_charge(view, slots, indices, seconds)
         finished = self.clock.charge_all(seconds)
         n = len(finished)
-        batch = TrajectoryArrays(
-            indices[:n], view.seeds.take(slots[:n]), np.zeros(n, np.int64), accuracies[:n], seconds[:n], finished
-        )
+        if n < len(indices):
+            indices, slots, accuracies, seconds = indices[:n], slots[:n], accuracies[:n], seconds[:n]
+        batch = _Batch(indices, view.seeds.take(slots), accuracies, seconds, finished)
         self._count_batch(batch)
         return batch, read
 
@@ -292,13 +305,13 @@ class Task:
             return self._draws.remainders(self._started, len(indices), view.drawn_rows)
         return view.slots(indices, self.protocol.seeds, self._draws.batch(self._started, len(indices)))
 
-    def _evaluate_side_by_side(self, indices: Indices) -> TrajectoryArrays:
+    def _evaluate_side_by_side(self, indices: Indices) -> _Batch:
         """Evaluate on several workers and wait for all; return what was accepted.
 
         One by one: what is missing is trained before its seconds are known, and jobs that run side by side must
         not wait for that.
         """
-        rows: list[tuple[int, int, int, float, float, float]] = []
+        rows: list[tuple[int, int, float, float, float]] = []
         started = self._started
         for index in indices.tolist():
             if self.clock.exhausted:
@@ -308,10 +321,11 @@ class Task:
             if finished is None:
                 break
             self._started += 1
-            rows.append((index, seed, 0, accuracy, seconds, finished))
+            rows.append((index, seed, accuracy, seconds, finished))
         self.clock.join()
         self._started = started  # counted with the batch
-        batch = TrajectoryArrays.of(rows)
+        columns = zip(*rows, strict=True) if rows else ((),) * 5
+        batch = _Batch(*(np.array(c, dtype) for c, dtype in zip(columns, _BATCH_DTYPES, strict=True)))
         self._count_batch(batch)
         return batch
 
@@ -348,7 +362,7 @@ class Task:
                 result.index, result.seed, result.epochs, result.accuracy, result.seconds, result.finished
             )
 
-    def _count_batch(self, batch: TrajectoryArrays) -> None:
+    def _count_batch(self, batch: _Batch) -> None:
         n = len(batch.indices)
         if not n:
             return
@@ -360,7 +374,8 @@ class Task:
                 int(batch.indices[best]), float(batch.accuracies[best]), float(batch.finished[best])
             )
         if self.record:
-            self.trajectory.extend(TrajectoryArrays(*(column.copy() for column in batch)))  # the caller has the others
+            indices, seeds, *others = (column.copy() for column in batch)  # the caller has the originals
+            self.trajectory.extend(TrajectoryArrays(indices, seeds, np.zeros(n, np.int64), *others))
 
     def _unknown(self, index: int, metric: str, epochs: int | None) -> str:
         at = "" if epochs is None else f" at epoch {epochs}"
@@ -370,7 +385,7 @@ class Task:
         )
 
 
-def _outcome(indices: Indices, parts: Sequence[TrajectoryArrays], now: float) -> Outcome:
+def _outcome(indices: Indices, parts: Sequence[_Batch], now: float) -> Outcome:
     """Join what was accepted; the rest of ``indices`` was refused."""
     if len(parts) == 1 and len(parts[0].indices) == len(indices):
         (all_of_it,) = parts
@@ -380,7 +395,7 @@ def _outcome(indices: Indices, parts: Sequence[TrajectoryArrays], now: float) ->
             all_of_it.seconds,
             all_of_it.seeds,
             all_of_it.finished,
-            np.ones(len(indices), dtype=np.bool_),
+            ~np.zeros(len(indices), dtype=np.bool_),
         )
     n = len(indices)
     out = Outcome(
