@@ -94,7 +94,7 @@ def write_runs(path: Path, runs: RunSet) -> None:
 def read_runs(path: Path) -> RunSet | None:
     """Return the set of runs in a file, or None where the file is not one, not whole, or not readable as one."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             header = json.loads(str(file["header"]))
             columns = TrajectoryArrays(*(file[name] for name in TrajectoryArrays._fields))
             runs = RunSet(header["task"], header["agent"], file["runs"], file["lengths"], columns)

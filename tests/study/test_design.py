@@ -1,0 +1,119 @@
+"""Designs: what is checked at the door, and what makes two of them the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nasgym.errors import (
+    InvalidBudget,
+    InvalidSetting,
+    MissingResult,
+    NasgymError,
+    UnknownName,
+)
+from nasgym.study import StudyDesign, TaskSpec
+from nasgym.study.design import differences
+from nasgym.task import PROTOCOLS
+from tests.study.samples import TASK, write_agent
+
+
+def spec(store: Path, **settings: object) -> TaskSpec:
+    return TaskSpec(TASK, **{"budget": 100.0, "on_missing": "error", "store": str(store), **settings})  # type: ignore[arg-type]
+
+
+def design(store: Path, **settings: object) -> StudyDesign:
+    return StudyDesign((spec(store, **settings),), ("random_search",), 3)
+
+
+def test_a_label_says_the_protocol_unless_it_is_plain() -> None:
+    assert TaskSpec(TASK).label == TASK
+    assert TaskSpec(TASK, protocol="nats-tss").label == f"{TASK}@nats-tss"
+    assert TaskSpec(TASK, protocol=replace(PROTOCOLS["plain"], name="mine")).label == f"{TASK}@mine"
+
+
+def test_the_task_is_made_as_specified(filled: Path) -> None:
+    task = spec(filled, protocol="nats-tss", workers=3, seeds="mean", max_evaluations=9, budget=None).make()
+    assert (task.name, task.workers, task.budget, task.max_evaluations) == (TASK, 3, 20_000.0, 9)
+    assert task.protocol.seeds == "mean" and task.protocol.overshoot
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"runs": 0}, InvalidSetting, "1 run or more.*got 0"),
+        ({"runs": -3}, InvalidSetting, "got -3"),
+        ({"first_seed": -1}, InvalidSetting, "got -1"),
+        ({"agents": ()}, InvalidSetting, "at least one agent"),
+        ({"tasks": ()}, InvalidSetting, "at least one task"),
+        ({"agents": ("random_search", "random_search")}, InvalidSetting, "'random_search' is named twice"),
+        ({"tasks": (TaskSpec(TASK), TaskSpec(TASK, budget=5.0))}, InvalidSetting, "'nb201/cifar10' is named twice"),
+    ],
+)
+def test_a_design_is_checked_at_once(changes: dict[str, object], error: type[NasgymError], words: str) -> None:
+    settings = {"tasks": (TaskSpec(TASK),), "agents": ("random_search",), "runs": 1, **changes}
+    with pytest.raises(error, match=words):
+        StudyDesign(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"name": "nb201/cifar11"}, UnknownName, "Did you mean 'cifar10'"),
+        ({"name": "cifar10"}, UnknownName, "SPACE/DATASET|space/dataset"),
+        ({"protocol": "nats"}, UnknownName, "nats-tss"),
+        ({"recipe": "nb201-13"}, UnknownName, "nb201-12"),
+        ({"budget": 0.0}, InvalidBudget, "above 0.*got 0"),
+        ({"budget": -1.0}, InvalidBudget, "got -1"),
+        ({"workers": 0}, InvalidSetting, "workers.*got 0"),
+        ({"on_missing": "invent"}, UnknownName, "'invent'"),
+        ({"seeds": "median"}, InvalidSetting, "'median'"),
+        ({"budget": None}, InvalidBudget, "never end"),
+        ({"recipe": "cluttered-digits-10", "name": "nb201/cifar100"}, NasgymError, "cifar100"),
+    ],
+)
+def test_a_task_that_cannot_be_is_named(
+    filled: Path, changes: dict[str, object], error: type[NasgymError], words: str
+) -> None:
+    wrong = replace(spec(filled), **changes)  # type: ignore[arg-type]
+    with pytest.raises(error, match=words):
+        StudyDesign((wrong,), ("random_search",), 1).check()
+
+
+def test_an_unknown_agent_is_named(filled: Path) -> None:
+    with pytest.raises(UnknownName, match="Did you mean 'random_search'"):
+        replace(design(filled), agents=("random_serch",)).check()
+
+
+def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingResult, match=r"no table nb201/cifar10/nb201-12.*nasgym import csv"):
+        design(tmp_path / "empty").check()
+
+
+def test_the_same_words_are_the_same_design(filled: Path) -> None:
+    assert design(filled).fingerprint == design(filled).fingerprint
+    spelled_out = design(filled, protocol="plain", recipe="nb201-12", seeds="random", charge_repeats=True)
+    assert spelled_out.fingerprint == design(filled).fingerprint
+
+
+@pytest.mark.parametrize(
+    "changes", [{"budget": 101.0}, {"seeds": "mean"}, {"workers": 2}, {"protocol": "nats-tss"}, {"max_evaluations": 4}]
+)
+def test_whatever_changes_results_changes_the_design(filled: Path, changes: dict[str, object]) -> None:
+    assert design(filled, **changes).fingerprint != design(filled).fingerprint
+
+
+def test_an_edited_agent_is_another_agent(filled: Path, tmp_path: Path) -> None:
+    mine = write_agent(tmp_path)
+    before = replace(design(filled), agents=(mine,)).fingerprint
+    assert write_agent(tmp_path, "assert task") == mine
+    assert replace(design(filled), agents=(mine,)).fingerprint != before
+
+
+def test_differences_are_told_in_words(filled: Path) -> None:
+    before, after = design(filled).to_json(), replace(design(filled, budget=7.0), runs=9).to_json()
+    assert differences(before, after) == ["tasks.nb201/cifar10.budget: 100.0, now 7.0", "runs: 3, now 9"]
+    assert differences(before, before) == []
+    assert differences({"a": None}, {"b": 1}) == ["b: nothing, now 1"]
