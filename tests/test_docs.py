@@ -100,6 +100,7 @@ def test_python_blocks_compile(page: Path) -> None:
             compile("\n" * (block.line - 1) + block.text, str(page), "exec")
 
 
+@pytest.mark.timeout(600)
 @ON_PAGES
 def test_blocks_run(page: Path, tmp_path: Path) -> None:
     steps: list[dict[str, Any]] = []

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 ROOMS = {"nasgym": ROOT / "nasgym", "nasgym.envs": ROOT / "envs", "nasgym.agents": ROOT / "agents"}
 HEAVY = ("torch", "torchvision", "stable_baselines3", "sb3_contrib", "sklearn", "matplotlib", "typer", "rich")
-NEEDS_TORCH = ("nasgym.networks", "nasgym.training", "nasgym.envs.sb3")
+NEEDS_TORCH = ("nasgym.networks", "nasgym.training", "nasgym.envs.sb3", "nasgym.agents._sb3")  # imported when used
 
 
 def modules() -> dict[str, Path]:
