@@ -124,8 +124,8 @@ def download(name: str, root: Path) -> None:
 
 def _remedy(name: str, root: Path) -> str:
     return (
-        f"Run `nasgym train --dataset {name} --download`, or unpack the published python archive of {name} in {root} "
-        "(NASGYM_DATA names another folder)."
+        f"Run `nasgym train ARCH --dataset {name} --download` with any architecture, or unpack the published python "
+        f"archive of {name} in {root} (NASGYM_DATA names another folder)."
     )
 
 
