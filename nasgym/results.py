@@ -208,10 +208,10 @@ def mean(evaluations: Iterable[Evaluation]) -> Evaluation:
 def encode(evaluation: Evaluation) -> bytes:
     """Return the bytes of an evaluation; `decode` gives the same evaluation back, bit for bit."""
     header: dict[str, Any] = {
-        "index": evaluation.index,
-        "seed": evaluation.seed,
-        "epochs": evaluation.epochs,
-        "diverged": evaluation.diverged,
+        "index": int(evaluation.index),  # numpy's integers are welcome
+        "seed": "mean" if evaluation.seed == "mean" else int(evaluation.seed),
+        "epochs": int(evaluation.epochs),
+        "diverged": bool(evaluation.diverged),
         "provenance": dict(evaluation.provenance),
         "series": [],
     }

@@ -7,17 +7,19 @@ each, `nasgym.results.encode`) belong. A file can be appended to, and one that w
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
 
-from nasgym.errors import InvalidSetting, StoreDamaged, StoreError, StoreSchemaError
+from nasgym.errors import InvalidSetting, StoreDamaged, StoreError, StoreFull, StoreSchemaError
 from nasgym.results import Evaluation, TableKey, decode, encode
 
 __all__ = ["ResultsWriter", "Row", "TableMeta", "read_results", "write_results"]
@@ -134,7 +136,8 @@ class ResultsWriter:
 
     def close(self) -> None:
         """Close the file; calling it twice is allowed."""
-        self._file.close()
+        with _named_errors(self.path):
+            self._file.close()
 
     def __enter__(self) -> ResultsWriter:
         """Return the writer itself."""
@@ -144,7 +147,11 @@ class ResultsWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the file."""
-        self.close()
+        if error is None:
+            self.close()
+        else:
+            with suppress(StoreError):  # the first error is the one to tell
+                self.close()
 
     def _frame(self, kind: bytes, payload: bytes) -> None:
         with _named_errors(self.path):
@@ -234,6 +241,7 @@ class _named_errors:  # noqa: N801 - reads as a statement
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, OSError) and not isinstance(error, StoreError):
-            raise StoreError(
+            known = StoreFull if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT) else StoreError
+            raise known(
                 f"the file of results {self._path} cannot be used ({error}): check the path and the room on the disk."
             ) from error

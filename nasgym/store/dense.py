@@ -20,7 +20,17 @@ from nasgym.store.columns import STORED, Column, Columns, blank, fill, gather, p
 from nasgym.store.environment import Transaction
 from nasgym.store.layout import TableState
 
-__all__ = ["REFRESH_AFTER", "STORE_FROM", "Wanted", "build", "read", "rebuilt", "refresh", "stored_columns"]
+__all__ = [
+    "REFRESH_AFTER",
+    "STORE_FROM",
+    "Wanted",
+    "build",
+    "read",
+    "read_stored",
+    "rebuilt",
+    "refresh",
+    "stored_columns",
+]
 
 Wanted: TypeAlias = tuple[str, int | None]
 """A metric and an epoch (None: the last of each evaluation)."""
@@ -35,15 +45,21 @@ def state_of(txn: Transaction, number: int) -> TableState:
     return TableState.decode(txn.get(layout.table_key(b"s", number)))
 
 
-def read(txn: Transaction, number: int, meta: TableMeta, wanted: Sequence[Wanted]) -> tuple[Columns, bool]:
-    """Return columns at the present state, and whether all of them came from stored ones."""
+def read(txn: Transaction, number: int, meta: TableMeta, wanted: Sequence[Wanted]) -> Columns:
+    """Return columns at the present state, from stored ones where there are, else from the evaluations."""
     state = state_of(txn, number)
-    wanted = list(dict.fromkeys([*wanted, (STORED, None)]))
-    loaded = {w: column for w in wanted if (column := _load(txn, number, meta.size, w)) is not None}
-    _patch(txn, number, state, loaded)
-    absent = [w for w in wanted if w not in loaded]
+    loaded, absent = _loaded(txn, number, meta, state, wanted)
     loaded |= rebuilt(txn, number, meta, absent, state) if absent else {}
-    return public({metric: loaded[metric, epoch] for metric, epoch in wanted}, state.generation), not absent
+    return _public(loaded, wanted, state)
+
+
+def read_stored(txn: Transaction, number: int, meta: TableMeta, wanted: Sequence[Wanted]) -> Columns | None:
+    """Return columns as `read` does, or None where some should be stored first, because the table is large."""
+    state = state_of(txn, number)
+    if state.rows < STORE_FROM:
+        return read(txn, number, meta, wanted)
+    loaded, absent = _loaded(txn, number, meta, state, wanted)
+    return None if absent else _public(loaded, wanted, state)
 
 
 def build(txn: Transaction, number: int, meta: TableMeta, wanted: Sequence[Wanted]) -> None:
@@ -97,6 +113,21 @@ def stored_columns(txn: Transaction, number: int) -> list[Wanted]:
 def standard() -> list[Wanted]:
     """Return the columns that every larger table keeps: the last value of each known metric."""
     return [*((metric, None) for metric in METRICS), (STORED, None)]
+
+
+def _loaded(
+    txn: Transaction, number: int, meta: TableMeta, state: TableState, wanted: Sequence[Wanted]
+) -> tuple[dict[Wanted, Column], list[Wanted]]:
+    """Return the stored columns among ``wanted``, brought to the present state, and those that are not stored."""
+    every = dict.fromkeys([*wanted, (STORED, None)])
+    loaded = {w: column for w in every if (column := _load(txn, number, meta.size, w)) is not None}
+    _patch(txn, number, state, loaded)
+    return loaded, [w for w in every if w not in loaded]
+
+
+def _public(loaded: dict[Wanted, Column], wanted: Sequence[Wanted], state: TableState) -> Columns:
+    every = dict.fromkeys([*wanted, (STORED, None)])
+    return public({metric: loaded[metric, epoch] for metric, epoch in every}, state.generation)
 
 
 def _load(txn: Transaction, number: int, size: int, wanted: Wanted) -> Column | None:

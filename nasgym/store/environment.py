@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ __all__ = ["MAP_SIZE", "Environment", "Transaction", "acquire", "release"]
 MAP_SIZE = 64 << 20
 """Bytes of address space at first; it doubles whenever the store outgrows it."""
 _MAX_READERS = 1024
+_LOCK_BYTES = 17 << 12  # 64 for each reader and the head, in whole pages
 _DATA, _LOCK = "data.mdb", "lock.mdb"
 _UNWRITABLE = (errno.EACCES, errno.EROFS, errno.EPERM)
 _NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)  # LMDB reports a short write as EIO
@@ -109,6 +111,7 @@ class Environment:
         self._opening = threading.Lock()
         self._env: lmdb.Environment | None = None
         self._env_writable = False
+        self._obstacle: int | None = None  # the system's error number that kept it from being opened for writing
 
     @property
     def exists(self) -> bool:
@@ -158,6 +161,10 @@ class Environment:
                         self._grow(2 * self.map_size)
                     except lmdb.MapResizedError:
                         self._adopt_map_size()
+                    except lmdb.Error:
+                        with self._gate.exclusive():
+                            self._close()  # LMDB refuses everything after a failed write of its first pages
+                        raise
 
     def close(self) -> None:
         """Close the environment; the next use opens it again."""
@@ -179,7 +186,7 @@ class Environment:
                 if not self.exists:
                     return False
                 self._open(writable=self.writable)
-            return True
+            return self._env is not None
 
     def _open_for_writing(self) -> None:
         if not self.writable:
@@ -190,6 +197,8 @@ class Environment:
                     self._close()
                     self._create_directory()
                     self._open(writable=True)
+            if not self._env_writable and self._obstacle in _NO_ROOM:
+                raise StoreFull(f"the disk has no room for the store {self.path}: free some space, then repeat.")
             if not self._env_writable:
                 raise StoreReadOnly(
                     f"the store {self.path} cannot be written by this user: change its permissions, "
@@ -209,14 +218,20 @@ class Environment:
     def _open(self, writable: bool) -> None:
         with self._lmdb_errors() as lmdb:
             try:
+                if writable:
+                    self._allocate_lock()
                 self._env = self._lmdb_open(writable)
                 self._env_writable = writable
-            except lmdb.Error as error:
-                if not writable or getattr(error, "code", None) not in _UNWRITABLE:
+            except (OSError, lmdb.Error) as error:
+                self._obstacle = getattr(error, "code", getattr(error, "errno", None))
+                if not writable or self._obstacle not in (*_UNWRITABLE, *_NO_ROOM):
                     raise
-                self._env, self._env_writable = self._lmdb_open(False), False
+                self._env_writable = False
+                if self.exists:  # what can be read shall be read
+                    self._env = self._lmdb_open(False)
             try:
-                self._check()
+                if self._env is not None:
+                    self._check()
             except BaseException:
                 self._close()
                 raise
@@ -227,9 +242,29 @@ class Environment:
         options: dict[str, Any] = {"map_size": self._map_size, "max_readers": _MAX_READERS, "max_spare_txns": 0}
         if writable:
             return lmdb.open(str(self.path), **options)
-        # A store that nobody can be writing (an installed table, a read-only disk) needs no lock file.
-        lock = os.access(self.path / _LOCK, os.W_OK)
-        return lmdb.open(str(self.path), readonly=True, create=False, lock=lock, **options)
+        # A store that nobody can be writing (an installed table, a read-only or full disk) needs no lock file.
+        lock = os.access(self.path / _LOCK, os.W_OK) and (
+            _is_allocated((self.path / _LOCK).stat()) or shutil.disk_usage(self.path).free > _LOCK_BYTES
+        )
+        options |= {"readonly": True, "create": False}
+        try:
+            return lmdb.open(str(self.path), lock=lock, **options)
+        except lmdb.Error as error:
+            if not lock or getattr(error, "code", None) not in _NO_ROOM:
+                raise
+            return lmdb.open(str(self.path), lock=False, **options)
+
+    def _allocate_lock(self) -> None:
+        """Give the lock file its room: LMDB writes it through memory, where a full disk would kill the process."""
+        descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if not _is_allocated(os.fstat(descriptor)):
+                os.posix_fallocate(descriptor, 0, _LOCK_BYTES)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # a file system that cannot do that
+                raise
+        finally:
+            os.close(descriptor)
 
     def _check(self) -> None:
         assert self._env is not None
@@ -327,6 +362,11 @@ def release(environment: Environment) -> None:
         if environment.users == 0:
             environment.close()
             _environments.pop(str(environment.path), None)
+
+
+def _is_allocated(lock: os.stat_result) -> bool:
+    """Tell whether a lock file has all its room on the disk; where that cannot be arranged it counts as yes."""
+    return not hasattr(os, "posix_fallocate") or lock.st_blocks * 512 >= _LOCK_BYTES
 
 
 def _begin(env: lmdb.Environment) -> Transaction:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -206,16 +207,19 @@ class Store:
         """
         wanted: list[dense.Wanted] = [(metric, epoch) for metric in metrics]
 
-        def work(txn: Transaction) -> tuple[Columns, bool, int]:
-            number, meta = self._found(txn, key, remember=True)
-            return *dense.read(txn, number, meta, wanted), dense.state_of(txn, number).rows
+        def stored(txn: Transaction) -> Columns | None:
+            return dense.read_stored(txn, *self._found(txn, key, remember=True), wanted)
 
-        columns, all_stored, rows = self._read(work, buffers=True)
-        if not all_stored and rows >= dense.STORE_FROM and not self.readonly:
-            try:
+        def anyhow(txn: Transaction) -> Columns:
+            return dense.read(txn, *self._found(txn, key, remember=True), wanted)
+
+        if self.readonly:
+            return self._read(anyhow, buffers=True)
+        columns = self._read(stored, buffers=True)
+        if columns is None:
+            with suppress(StoreReadOnly, StoreFull):  # stored columns only save time
                 self.build_columns(key, wanted)
-            except (StoreReadOnly, StoreFull):
-                pass  # they only save time
+            columns = self._read(anyhow, buffers=True)
         return columns
 
     def build_columns(self, key: TableKey, wanted: Sequence[dense.Wanted] = ()) -> None:
@@ -351,10 +355,8 @@ class Store:
 
         written, stale = self._write(work, sum(len(row.data) + 64 for _, rows in content for row in rows))
         for key in stale:
-            try:
+            with suppress(StoreFull):  # the evaluations are safe; columns only save time
                 self.build_columns(key)
-            except StoreFull:
-                pass  # the evaluations are safe; columns only save time
         return written
 
     def _chunk(self, key: TableKey, start: bytes | None) -> list[tuple[bytes, bytes]]:

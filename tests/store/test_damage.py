@@ -8,6 +8,8 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,20 +36,43 @@ def set_record(path: Path, key: bytes, value: bytes) -> None:
         store._write(lambda txn: txn.put(key, value))
 
 
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let the system refuse larger files, as a full disk would."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limit[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+
 def test_a_full_disk_loses_nothing(store: Store) -> None:
     store.put(KEY, [evaluation(1)])
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (store.size_on_disk + 4096, limit[1]))
-    try:
+    with files_of_at_most(store.size_on_disk + 4096):
         with pytest.raises(StoreFull, match=r"no room for the store .*/store .*free some space, then repeat"):
             store.put(KEY, [evaluation(i, blob=os.urandom(2000).hex()) for i in range(2, 300)])
         assert store.get(KEY, 1, 0) == evaluation(1)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert store.info(KEY).rows == 1
     assert store.verify() == []
     store.put(KEY, [evaluation(i) for i in range(2, 300)])
     assert store.info(KEY).rows == 299
+
+
+def test_a_store_on_a_full_disk_can_be_read_and_later_written(tmp_path: Path) -> None:
+    filled(tmp_path)
+    (tmp_path / "lock.mdb").unlink()
+    with Store(tmp_path) as store, Store(tmp_path / "new") as new:
+        with files_of_at_most(4096):  # not even the lock file has room
+            assert store.get(KEY, 1, 0) is not None
+            with pytest.raises(StoreFull, match="no room for the store"):
+                store.put(KEY, [evaluation(1, 9)])
+            with pytest.raises(StoreFull, match="no room for the store"):
+                new.ensure_table(KEY, 10)
+            assert new.keys() == []
+        store.put(KEY, [evaluation(1, 9)])
+        new.ensure_table(KEY, 10)
+        assert new.keys() == [KEY]
 
 
 def test_no_room_for_columns_is_no_reason_to_fail(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
