@@ -107,7 +107,7 @@ class ConstructEnv(TaskEnv):
         """
         super().reset(seed=seed)
         self.judge.restart(seed)
-        self._begun = True
+        self._begun, self._result = True, None
         self._choices = []
         self._cell[:] = 0
         return self._cell.copy(), {"action_mask": self._next_mask()}

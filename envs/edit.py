@@ -108,7 +108,7 @@ class EditEnv(TaskEnv):
         space = self.task.space
         start = starting_cells(space, options, 1)
         self._cell = (space.sample(self.np_random, 1) if start is None else start)[0] + np.int8(1)
-        self._left, self._before = self.max_edits, None
+        self._left, self._before, self._result = self.max_edits, None, None
         info = self._evaluate()[1] if self.evaluate_start else {}
         info["action_mask"] = self._next_mask()
         return self._cell.copy(), info

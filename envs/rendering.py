@@ -43,7 +43,7 @@ def caption(task: Task, result: Result | None) -> str:
     parts = [] if result is None or not result.counted else [f"accuracy {_percent(result.accuracy)}"]
     if task.incumbent is not None:
         parts.append(f"best {_percent(task.incumbent.accuracy)}")
-    parts.append(f"{task.evaluations} evaluations")
+    parts.append(f"{task.evaluations:,} evaluation{'' if task.evaluations == 1 else 's'}")
     budget = "" if np.isinf(task.budget) else f" of {task.budget:,.0f}"
     parts.append(f"{task.seconds:,.0f}{budget} s simulated")
     return " · ".join(parts)
