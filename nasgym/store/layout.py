@@ -156,8 +156,11 @@ def column_key(table: int, metric: str, epoch: int | None) -> bytes:
 
 def column_of(key: bytes) -> tuple[str, int | None]:
     """Return the metric and epoch of a column's key."""
-    _, _, epoch = _COLUMN.unpack_from(key)
-    return bytes(key[_COLUMN.size :]).decode(), None if epoch == NO_EPOCH else epoch
+    try:
+        _, _, epoch = _COLUMN.unpack_from(key)
+        return bytes(key[_COLUMN.size :]).decode(), None if epoch == NO_EPOCH else epoch
+    except (struct.error, UnicodeDecodeError) as error:
+        raise StoreDamaged(f"the key of a column cannot be read ({error}).") from error
 
 
 def pending_key(table: int, generation: int) -> bytes:

@@ -196,6 +196,7 @@ def test_many_bad_rows_are_listed_together_but_not_all(store: Store, tmp_path: P
         ("architecture,dataset,recipe,seed,valid_acc", "an unknown column 'valid_acc' (is it 'valid_accuracy'?)"),
         ("architecture,dataset,recipe,seed,valid_accuracy,seed", "the column 'seed' twice"),
         ("", "no column 'architecture'"),
+        ("architecture;dataset;recipe;seed;valid_accuracy", "fields that are not separated by commas"),
     ],
 )
 def test_missing_unknown_and_repeated_columns(store: Store, tmp_path: Path, header: str, said: str) -> None:
@@ -233,6 +234,8 @@ def test_unknown_recipes_and_datasets_are_listed_with_the_option(store: Store, t
         (HEADER.encode() + b"\n\xff\xfe1,cifar10", "is it whole, and UTF-8 text?"),
         (gzip.compress((HEADER + "\n1,cifar10,12,0,50,,\n").encode())[:-4], "is it whole"),
         (b"\x1f\x8bnot gzip", "is it whole"),
+        (b'"architecture,dataset', "is it whole"),
+        ((HEADER + "\n1,cifar10,12,0,50,,\n").encode("utf-16"), "UTF-8 text?"),
     ],
 )
 def test_files_that_cannot_be_read(store: Store, tmp_path: Path, content: bytes, said: str) -> None:

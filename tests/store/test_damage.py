@@ -9,12 +9,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from nasgym.errors import StoreDamaged, StoreError, StoreFull, StoreReadOnly, StoreSchemaError
+from nasgym.errors import NasgymError, StoreDamaged, StoreError, StoreFull, StoreReadOnly, StoreSchemaError
 from nasgym.store import Store, layout
 from nasgym.store.pages import page_problem
 from tests.store.samples import KEY, OTHER, evaluation
@@ -182,6 +184,45 @@ def test_verify_names_what_is_wrong(tmp_path: Path, key: bytes, value: bytes | N
         problems = store.verify()
     assert problems
     assert re.search(said, " ".join(problems)), problems
+
+
+JUNK = st.binary(max_size=40) | st.sampled_from(
+    [b"[]", b"{}", b"null", b'{"host": 1, "pid": "x"}', layout.schema_record(1)]
+)
+KEYS = st.builds(
+    lambda kind, table, rest: kind + table.to_bytes(4, "big") + rest,
+    st.sampled_from([b"t", b"s", b"r", b"c", b"p", b"l"]),
+    st.integers(1, 2),
+    st.binary(max_size=20) | st.just((5).to_bytes(8, "big") * 2) | st.just(b"\xff\xff\xff\xffvalid_accuracy"),
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(st.dictionaries(KEYS | st.binary(min_size=1, max_size=6), JUNK, min_size=1, max_size=3))
+def test_any_junk_gives_named_errors_only(tmp_path: Path, junk: dict[bytes, bytes]) -> None:
+    folder = tmp_path / "store"
+    shutil.rmtree(folder, ignore_errors=True)
+    with Store(folder) as store:
+        store.ensure_table(KEY, 1000)
+        store.put(KEY, [evaluation(5, 5), evaluation(6)])
+        store._write(lambda txn: [txn.put(key, value) for key, value in junk.items()])
+    with Store(folder) as store:
+        for use in (
+            lambda: store.verify(),
+            lambda: store.tables(),
+            lambda: store.columns(KEY, ["valid_accuracy"]),
+            lambda: store.get(KEY, 5, 5),
+            lambda: store.seeds(KEY, 5),
+            lambda: list(store.scan(KEY)),
+            lambda: store.claim(KEY, 5, 4, 60),
+            lambda: store.put(KEY, [evaluation(5, 4)], on_conflict="replace"),
+            lambda: store.build_columns(KEY),
+            lambda: store.export(tmp_path / "file"),
+        ):
+            with suppress(NasgymError):
+                use()
 
 
 def test_a_damaged_record_is_an_error_and_the_others_are_read(tmp_path: Path) -> None:
