@@ -10,7 +10,7 @@ __all__ = ["demo"]
 
 AGENTS = ("random_search", "local_search", "regularized_evolution:small")
 RUNS = 2
-BUDGET = 90.0  # simulated seconds per run: what a slow machine may spend
+BUDGET = 60.0  # simulated seconds per run: what a slow machine may spend
 MAX_EVALUATIONS = 7  # what a quick one needs
 
 

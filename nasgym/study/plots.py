@@ -19,7 +19,7 @@ __all__ = ["draw_report"]
 
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B8A800")
-_STYLES = ("-", "--", ":", "-.")
+_STYLES = ("-", "--", "-.", ":")  # so that curves on top of each other can be told apart
 _GREY = "#666666"
 _FEW_RUNS = 8  # up to so many are drawn each; an interval of so few says little
 
@@ -115,7 +115,7 @@ def _profile(axis: Axes, task: TaskReport) -> None:
 
 
 def _pen(number: int) -> tuple[str, str]:
-    return _COLOURS[number % len(_COLOURS)], _STYLES[number // len(_COLOURS) % len(_STYLES)]
+    return _COLOURS[number % len(_COLOURS)], _STYLES[number % len(_STYLES)]
 
 
 def _scale(metric: str) -> tuple[float, str]:

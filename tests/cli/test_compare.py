@@ -1,0 +1,162 @@
+"""`nasgym compare`: what it writes and prints, what it refuses, and how it goes on."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run, Spawn
+from tests.study.samples import TASK, runs_noted, write_agent
+
+FILES = ("evaluations.csv", "runs.csv", "summary.csv", "summary.md", "anytime.png")
+PLAIN = ("--task", TASK, "--budget", "200", "--on-missing", "error", "--jobs", "1")
+
+
+def test_a_study_is_printed_and_written(run: Run, filled: Path, tmp_path: Path) -> None:
+    result = run(
+        "compare", *PLAIN, "--store", filled, "--agents", "random_search,local_search",
+        "--agent", "regularized_evolution:small", "--runs", 4, "--out", "out",
+    )  # fmt: skip
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines if " ± " in line] == [
+        "random_search",
+        "local_search",
+        "regularized_evolution:small",
+    ]
+    assert "best known: valid " in result.stdout and f"plot: {Path('out') / 'anytime.png'}" in result.stdout
+    assert all((tmp_path / "out" / name).is_file() for name in FILES)
+    with (tmp_path / "out" / "runs.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 12
+    assert "\x1b" not in result.stdout + result.stderr
+
+
+def test_published_figures_are_printed_beside(run: Run, filled: Path) -> None:
+    result = run(
+        "compare", "--task", TASK, "--protocol", "nasbench201-2020", "--budget", 150, "--agents", "random_search",
+        "--runs", 2, "--store", filled, "--jobs", 1,
+    )  # fmt: skip
+    assert "90.93 ± 0.36" in result.stdout and "Dong and Yang, ICLR 2020" in result.stdout
+    assert "not in the store: cifar100 valid —" in result.stdout
+
+
+def test_the_default_folder_is_that_of_the_same_words(run: Run, filled: Path, tmp_path: Path) -> None:
+    words = ("compare", *PLAIN, "--store", filled, "--agents", "random_search", "--runs")
+    assert "had been done" not in run(*words, 2).stderr
+    assert "2 of 2 runs had been done before" in run(*words, 2).stderr
+    assert "had been done" not in run(*words, 3).stderr  # another study, another folder
+    assert len(list((tmp_path / "nasgym-studies").iterdir())) == 2
+
+
+def test_two_processes_give_what_one_gives(run: Run, filled: Path, tmp_path: Path) -> None:
+    words = ("compare", *PLAIN[:-1], 1, "--store", filled, "--agents", "random_search", "--runs", 30, "--seeds", "mean")
+    run(*words, "--out", "one")
+    run(*words[:8], 2, *words[9:], "--out", "two") if words[7] == "--jobs" else run(*words, "--jobs", 2, "--out", "two")
+    for name in FILES:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+
+def test_simulated_workers_finish_more_in_the_same_time(run: Run, filled: Path, tmp_path: Path) -> None:
+    words = ("compare", *PLAIN, "--store", filled, "--agents", "random_search", "--runs", 3)
+    run(*words, "--out", "one")
+    run(*words, "--workers", 4, "--out", "four")
+
+    def evaluations(name: str) -> int:
+        return len((tmp_path / name / "evaluations.csv").read_text().splitlines())
+
+    assert evaluations("four") > 2.5 * evaluations("one")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--agents", "random_serch"), "unknown agent 'random_serch'. Did you mean 'random_search'"),
+        (("--agents", "reinforce:natts"), "Did you mean 'nats'"),
+        (("--agent", "nowhere.py:Mine"), "no file nowhere.py"),
+        ((), "name at least one agent"),
+        (("--agents", "random_search", "--task", "nb201/cifar11"), "Did you mean 'cifar10' or 'cifar100'"),
+        (("--agents", "random_search", "--task", "nb301/cifar10"), "Did you mean 'nb201'"),
+        (("--agents", "random_search", "--protocol", "nats"), "Did you mean 'nats-tss'"),
+        (("--agents", "random_search", "--recipe", "nb201-13"), "Did you mean 'nb201-12'"),
+        (("--agents", "random_search", "--seeds", "some"), "got 'some'"),
+        (("--agents", "random_search", "--budget", "0"), "above 0"),
+        (("--agents", "random_search", "--budget", "-5"), "got -5"),
+        (("--agents", "random_search", "--runs", "0"), "1 run or more"),
+        (("--agents", "random_search", "--workers", "0"), "workers"),
+        (("--agents", "random_search", "--jobs", "0"), "workers must be at least 1"),
+        (("--agents", "random_search", "--on-missing", "guess"), "'guess'"),
+        (("--agents", "random_search", "--max-evaluations", "0"), "max_evaluations"),
+        (("--agents", "random_search,random_search"), "named twice"),
+    ],
+)
+def test_a_wrong_word_is_one_line(run: Run, filled: Path, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    given = {"--task": TASK, "--budget": "100", "--on-missing": "error", "--jobs": "1", "--store": str(filled)}
+    given |= dict(zip(words[::2], words[1::2], strict=True))
+    result = run("compare", *[w for pair in given.items() for w in pair], code=1)
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ") and said in line
+    assert result.stdout == "" and not list(tmp_path.glob("nasgym-studies/*"))
+
+
+@pytest.mark.parametrize("words", [("--runs", "many"), ("--budget",), ("--bugdet", "5")])
+def test_words_that_are_no_options_are_usage_errors(run: Run, words: tuple[str, ...]) -> None:
+    result = run("compare", "--agents", "random_search", *words, code=2)
+    assert "Usage:" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_table_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    result = run("compare", *PLAIN, "--store", tmp_path / "none", "--agents", "random_search", code=1)
+    assert "no table nb201/cifar10/nb201-12" in result.stderr and "nasgym import csv" in result.stderr
+
+
+def test_another_design_in_the_folder(run: Run, filled: Path) -> None:
+    words = ("compare", *PLAIN, "--store", filled, "--agents", "random_search", "--out", "out")
+    run(*words, "--runs", 1)
+    assert "another design (runs: 1, now 2)" in run(*words, "--runs", 2, code=1).stderr
+
+
+def test_a_crashing_agent_is_loud_and_the_others_are_kept(run: Run, filled: Path, tmp_path: Path) -> None:
+    mine = write_agent(tmp_path, "assert seed % 2, 'even seeds hurt'")
+    result = run(
+        "compare", *PLAIN, "--store", filled, "--agents", "random_search", "--agent", mine, "--runs", 4, "--out", "o",
+        code=1,
+    )  # fmt: skip
+    assert "error: 2 of 8 runs failed" in result.stderr
+    assert "2 times: AssertionError: even seeds hurt" in result.stderr and "The same command" in result.stderr
+    assert "2 (2 failed)" in result.stdout and "random_search" in result.stdout
+    assert len(list((tmp_path / "o" / "failures").iterdir())) == 2
+
+
+def test_a_killed_comparison_goes_on(run: Run, spawn: Spawn, filled: Path, tmp_path: Path) -> None:
+    act = 'if seed == 30 and not Path(__file__).with_suffix(".go").exists():\n            import time; time.sleep(600)'
+    mine = write_agent(tmp_path, act)
+    words = ("compare", *PLAIN, "--store", filled, "--agent", mine, "--runs", "40")
+    process = spawn(*words, "--out", "out")
+    deadline = time.monotonic() + 120
+    while 30 not in runs_noted(mine) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in said
+    assert "finished runs are kept. Go on with: nasgym compare" in said
+    (tmp_path / "my_agent.go").touch()
+    assert "25 of 40 runs had been done before" in run(*words, "--out", "out").stderr
+    assert runs_noted(mine) == [*range(31), *range(25, 40)]
+    run(*words, "--out", "uninterrupted")
+    for name in FILES:
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "uninterrupted" / name).read_bytes(), name
+
+
+def test_debug_shows_the_traceback(spawn: Spawn) -> None:
+    process = spawn("--debug", "compare", "--agents", "nobody")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1 and "Traceback" in said and "UnknownName" in said
+
+
+def test_an_output_folder_that_cannot_be_made(run: Run, filled: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("compare", *PLAIN, "--store", filled, "--agents", "random_search", "--out", "file/out", code=1)
+    assert result.stderr.startswith("error: ") and "Traceback" not in result.stderr

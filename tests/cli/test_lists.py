@@ -1,0 +1,112 @@
+"""`nasgym agents`, `nasgym tasks`, `nasgym info`, help and version."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nasgym
+from nasgym.agents import agent_names
+from nasgym.task import PROTOCOLS, task_names
+from tests.cli.conftest import ROOT, Run, Spawn
+from tests.study.samples import TASK, write_agent
+
+
+def commands() -> list[tuple[str, ...]]:
+    """Return every command of the program as its words."""
+    import typer.main
+
+    from nasgym.cli import app
+
+    found = []
+
+    def walk(command: object, words: tuple[str, ...]) -> None:
+        for name, inner in getattr(command, "commands", {}).items():
+            walk(inner, (*words, name))
+        if not hasattr(command, "commands"):
+            found.append(words)
+
+    walk(typer.main.get_command(app), ())
+    return found
+
+
+def test_agents_are_listed(run: Run) -> None:
+    said = run("agents").stdout
+    assert all(any(line.startswith(name) for line in said.splitlines()) for name in agent_names())
+
+
+def test_an_agent_is_described(run: Run) -> None:
+    said = run("agents", "regularized_evolution").stdout
+    assert "Real et al." in said and "population" in said and "preset real-2019: population=100, sample=25" in said
+
+
+def test_a_users_agent_is_described(run: Run, tmp_path: Path) -> None:
+    assert "Mine" in run("agents", write_agent(tmp_path)).stdout
+
+
+def test_an_unknown_agent_is_one_line(run: Run) -> None:
+    assert run("agents", "random", code=1).stderr.startswith("error: unknown agent 'random'. Did you mean")
+
+
+def test_tasks_and_protocols_are_listed(run: Run, filled: Path) -> None:
+    said = run("tasks", "--store", filled).stdout
+    for name in (*task_names(), *PROTOCOLS):
+        assert any(line.startswith(name) for line in said.splitlines())
+    (row,) = [line for line in said.splitlines() if line.startswith(f"{TASK} ")]
+    assert "32,250" in row  # two tables of 15,625 and 1,000 second seeds
+
+
+def test_info_shows_what_is_stored(run: Run, filled: Path) -> None:
+    said = run("info", "--store", filled).stdout
+    assert f"store: {filled}" in said and "MB" in said
+    (row,) = [line for line in said.splitlines() if line.startswith("nb201/cifar10/nb201-12 ")]
+    assert "16,625" in row and "15,625 of 15,625" in row and "0, 7" in row
+
+
+def test_info_of_nothing_says_what_to_do(run: Run, tmp_path: Path) -> None:
+    said = run("info", "--store", tmp_path / "none").stdout
+    assert "empty" in said and "nasgym demo" in said
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_version(run: Run) -> None:
+    assert run("--version").stdout.strip() == f"nasgym {nasgym.__version__}"
+
+
+def test_a_near_command_is_suggested(run: Run) -> None:
+    assert "compare" in run("compair", code=2).stderr
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_explains_itself_with_an_example(run: Run, words: tuple[str, ...]) -> None:
+    said = run(*words, "--help").stdout
+    assert "Example" in said and f"nasgym {' '.join(words)}" in said and "--" in said
+
+
+def test_help_is_light() -> None:
+    code = """
+import sys
+sys.argv = ["nasgym", "--help"]
+from nasgym.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+print([m for m in ("torch", "matplotlib", "stable_baselines3", "lmdb", "sklearn", "scipy") if m in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_closed_pipe_is_no_traceback(spawn: Spawn, filled: Path) -> None:
+    process = spawn("query", "7", "--task", TASK, "--store", filled)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert "Traceback" not in process.stderr.read()
+    process.wait(timeout=60)

@@ -1,0 +1,129 @@
+"""Reports: the figures are those of the runs, and what is not known is a dash."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nasgym.spaces import get_space
+from nasgym.store import Store
+from nasgym.study import Report, StudyDesign, TaskSpec, analyse, published_rows, run_study, summary_rows, write_report
+from nasgym.study.statistics import interquartile_mean, mean_interval
+from nasgym.task import PROTOCOLS
+from tests.study.samples import FINAL, TASK
+
+AGENTS = ("random_search", "regularized_evolution", "local_search")
+
+
+@pytest.fixture(scope="module")
+def report(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """Two tasks: one whose final scores are stored, one plain with two workers."""
+    common = {"on_missing": "error", "store": str(filled), "budget": 250.0}
+    tasks = (TaskSpec(TASK, protocol="nasbench201-2020", **common), TaskSpec(TASK, workers=2, **common))  # type: ignore[arg-type]
+    folder = tmp_path_factory.mktemp("report") / "out"
+    done = analyse(run_study(StudyDesign(tasks, AGENTS, 12, first_seed=5), folder))
+    write_report(done)
+    return done
+
+
+def rows_of(report: Report, name: str) -> list[dict[str, str]]:
+    with (report.study.folder / name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_finals_are_the_best_that_was_seen(report: Report) -> None:
+    evaluations = rows_of(report, "evaluations.csv")
+    runs = rows_of(report, "runs.csv")
+    assert len(runs) == 2 * len(AGENTS) * 12 and {r["status"] for r in runs} == {"ok"}
+    for run in runs:
+        own = [e for e in evaluations if all(e[k] == run[k] for k in ("task", "agent", "run"))]
+        best = max(own, key=lambda e: float(e["accuracy"]))  # the first of equals, as max has it
+        assert (run["index"], run["seen"], run["found"]) == (best["index"], best["accuracy"], best["finished"])
+        assert int(run["evaluations"]) == len(own)
+        assert int(get_space("nb201").index(get_space("nb201").from_str([run["architecture"]]))[0]) == int(run["index"])
+
+
+def test_scores_are_looked_up_where_the_protocol_says(report: Report) -> None:
+    for run in rows_of(report, "runs.csv"):
+        if run["task"] == f"{TASK}@nasbench201-2020":
+            final = Store(report.tasks[0].spec.store).get(FINAL, int(run["index"]), 0)
+            assert final is not None and float(run["cifar10 valid"]) == pytest.approx(final.valid_accuracy)
+            assert run["cifar100 valid"] == "" and run["valid"] == ""
+        else:
+            assert run["valid"] and run["cifar10 valid"] == ""
+
+
+def test_the_summary_is_that_of_the_runs(report: Report) -> None:
+    runs, summary = rows_of(report, "runs.csv"), rows_of(report, "summary.csv")
+    for line in summary:
+        column = line["quantity"]
+        own = [r for r in runs if all(r[k] == line[k] for k in ("task", "agent"))]
+        values = np.array([float(r[column]) for r in own if r[column]])
+        assert int(line["runs"]) == len(values)
+        if len(values):
+            expected = [values.mean(), values.std(), *mean_interval(values), float(interquartile_mean(values))]
+            assert [float(line[k]) for k in ("mean", "std", "low", "high", "iqm")] == pytest.approx(expected)
+            assert float(line["iqm_low"]) <= float(line["iqm"]) <= float(line["iqm_high"])
+        else:
+            assert line["mean"] == ""
+
+
+def test_people_read_percent_and_dashes(report: Report) -> None:
+    heads, rows = summary_rows(report.tasks[0])
+    row = dict(zip(heads, rows[1], strict=True))
+    found = report.tasks[0].summaries[1].quantities["cifar10 valid"]
+    assert row["cifar10 valid"] == f"{100 * found.mean:.2f} ± {100 * found.std:.2f}"
+    assert dict(zip(heads, rows[0], strict=True))["better than random_search"] == "—"
+    page = (report.study.folder / "summary.md").read_text()
+    assert "not in the store: cifar100 valid —" in page and "Dong and Yang, ICLR 2020" in page
+
+
+def test_published_figures_stand_beside(report: Report) -> None:
+    heads, rows = published_rows(report.tasks[0])
+    assert heads[2:] == ["here", "published", "difference"]
+    assert [row[:2] + row[3:4] for row in rows if row[1] == "cifar10 valid"] == [
+        ["random_search", "cifar10 valid", "90.93 ± 0.36"],
+        ["regularized_evolution", "cifar10 valid", "91.19 ± 0.31"],
+    ]
+    here = report.tasks[0].summaries[0].quantities["cifar10 valid"].mean
+    assert rows[0][4] == f"{100 * here - 90.93:+.2f}"
+    assert published_rows(report.tasks[1])[1] == []
+
+
+def test_published_figures_name_scores_of_their_protocol() -> None:
+    for protocol in PROTOCOLS.values():
+        names = {score.name for score in protocol.scores}
+        assert {p.score for p in protocol.published} <= names
+        assert all(0 < p.mean < 1 and 0 <= p.std < 0.05 for p in protocol.published)
+
+
+def test_the_curve_ends_at_the_finals_and_only_rises(report: Report) -> None:
+    for task in report.tasks:
+        for curve, finals in zip(task.curves, task.finals, strict=True):
+            name = task.tables[0].score.name
+            assert curve.mean[-1] == pytest.approx(finals.scores[name].mean())
+            assert curve.regret[-1] == pytest.approx(finals.regret.mean())
+            assert curve.times[-1] == 250.0 and np.isnan(curve.mean[0])
+            np.testing.assert_array_equal(curve.runs[:, -1], finals.scores[name])
+
+
+def test_the_picture_is_drawn(report: Report) -> None:
+    from matplotlib.image import imread
+
+    pixels = imread(report.study.folder / "anytime.png")
+    assert pixels.shape[0] > 1000 and pixels.shape[1] > 1500
+    assert len(np.unique(pixels[..., :3].reshape(-1, 3), axis=0)) > 100
+
+
+def test_nothing_at_all_can_be_reported(tmp_path: Path, filled: Path) -> None:
+    """Every run failed, and no final score is known: a page, a picture, no crash."""
+    agent = tmp_path / "bad.py"
+    agent.write_text("class Bad:\n    def search(self, task, seed):\n        raise OSError('no')\n")
+    spec = TaskSpec("nb201/cifar10", protocol="nats-tss", on_missing="error", store=str(filled))
+    study = run_study(StudyDesign((spec,), (f"{agent}:Bad",), 2), tmp_path / "out")
+    write_report(analyse(study))
+    assert len(study.failures) == 2 and "OSError: no" in (tmp_path / "out" / "summary.md").read_text()
+    assert (tmp_path / "out" / "anytime.png").stat().st_size > 1000
