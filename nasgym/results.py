@@ -319,7 +319,9 @@ def _until(series: Series, epoch: int) -> Series | None:
 def _mean_series(series: list[Series]) -> Series:
     unit: Unit = series[0].unit if len({s.unit for s in series}) == 1 else "fraction"
     epochs = np.unique(np.concatenate([s.epochs for s in series]))
-    table = np.full((len(series), len(epochs)), np.nan)
-    for row, s in zip(table, series, strict=True):
-        row[np.searchsorted(epochs, s.epochs)] = s.values if s.unit == unit else s.scaled
-    return Series(np.nanmean(table, axis=0), epochs, unit)
+    total, known = np.zeros(len(epochs)), np.zeros(len(epochs))
+    for s in series:
+        at = np.searchsorted(epochs, s.epochs)
+        total[at] += s.values if s.unit == unit else s.scaled
+        known[at] += 1
+    return Series(total / known, epochs, unit)

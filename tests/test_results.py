@@ -151,6 +151,8 @@ def test_the_mean_is_taken_over_those_that_know() -> None:
     assert (found.seed, found.diverged) == ("mean", True)
     assert math.isclose(found.valid_accuracy or 0, 0.3)
     assert math.isclose(found.value("valid_accuracy", 1) or 0, 0.1)
+    lost = Evaluation(1, 2, 2, {"valid_loss": Series.of([0.5, math.nan], [1, 2], "nats")}, diverged=True)
+    assert math.isnan(mean([lost, lost]).value("valid_loss") or 0), "a loss that is not a number is not an unknown one"
     with pytest.raises(InvalidSetting, match="no evaluations"):
         mean([])
 

@@ -171,13 +171,6 @@ class Environment:
         with self._writing, self._opening, self._gate.exclusive():
             self._close()
 
-    def copy_to(self, path: Path) -> None:
-        """Write a compact copy of the store into the empty directory ``path``."""
-        self.read(lambda txn: None)
-        with self._lmdb_errors(), self._gate.shared():
-            if self._env is not None:
-                self._env.copy(str(path), compact=True)
-
     def _open_for_reading(self) -> bool:
         with self._opening:
             if self._env is None:
@@ -267,8 +260,18 @@ class Environment:
             os.close(descriptor)
 
     def _check(self) -> None:
+        import lmdb
+
         assert self._env is not None
         self._check_length()
+        while True:
+            try:
+                return self._check_schema()
+            except lmdb.MapResizedError:  # another process has made the store larger since it was opened here
+                self._env.set_mapsize(0)
+
+    def _check_schema(self) -> None:
+        assert self._env is not None
         with self._env.begin() as txn:
             entries, found = txn.stat()["entries"], txn.get(META_KEY)
         check_schema(found, bool(entries), self.path)

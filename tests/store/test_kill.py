@@ -88,6 +88,7 @@ def test_every_acknowledged_result_survives_a_kill(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_hundred_kills(tmp_path: Path) -> None:
     check_rounds(tmp_path, 100, seed=100)
     assert max(f.stat().st_size for f in tmp_path.glob("*/data.mdb")) > 1 << 17, "no store outgrew its first map"
