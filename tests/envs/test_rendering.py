@@ -1,0 +1,69 @@
+"""Cells as text and pictures: what must be seen is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+
+from nasgym.envs.construct import ConstructEnv
+from nasgym.envs.rendering import DEAD, _live_nodes, picture, save_cell_picture, text
+from nasgym.spaces import CellGraph, get_space
+from nasgym.testing import synthetic_task
+
+NB201 = get_space("nb201")
+OPEN = np.array([3, 0, -1, 1, -1, -1])
+DONE = np.array([3, 0, 1, 1, 2, 4])
+
+
+def test_text_has_a_line_per_edge_and_the_string_of_a_complete_cell() -> None:
+    lines = text(NB201, OPEN, "caption").splitlines()
+    assert len(lines) == 7 and lines[-1] == "caption"
+    assert "in ── nor_conv_3x3 ──▶ 1" in lines[0] and "1 ── ? ─────────────▶ 2" in lines[2]
+    assert text(NB201, DONE).splitlines()[-1] == NB201.to_str(DONE[None])[0]
+
+
+def test_pictures_of_different_cells_differ() -> None:
+    pictures = [picture(NB201, cell) for cell in (OPEN, DONE, np.full(6, -1), np.zeros(6, dtype=int))]
+    assert all(p.dtype == np.uint8 and p.shape == pictures[0].shape for p in pictures)
+    for i, one in enumerate(pictures):
+        assert all((one != other).any() for other in pictures[i + 1 :])
+    assert np.array_equal(picture(NB201, DONE), pictures[1]), "the same cell, the same picture"
+
+
+def test_what_cannot_reach_the_output_is_dead() -> None:
+    graph = CellGraph(("in", "1", "2", "out"), ((0, 1, "none"), (0, 2, "a"), (1, 2, "a"), (0, 3, "?"), (1, 3, "a"), (2, 3, "none")))
+    assert "none" in DEAD and _live_nodes(graph) == {0, 3}
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_a_picture_is_saved(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"cell.{ending}"
+    save_cell_picture(NB201, DONE, path, caption="a caption")
+    head = path.read_bytes()[:200]
+    assert head.startswith(b"\x89PNG") if ending == "png" else b"<?xml" in head
+
+
+def test_the_caption_tells_the_result_only_of_the_cell_that_is_drawn() -> None:
+    env = ConstructEnv(task=synthetic_task(budget=1000.0), render_mode="ansi")
+    env.reset()
+    for choice in DONE.tolist():
+        env.step(choice)
+    assert "accuracy" in env.render() and "10 of 1,000 s simulated" in env.render()
+    env.reset()
+    assert "accuracy" not in env.render() and "best" in env.render() and "1 evaluation " in env.render()
+
+
+def test_a_window_needs_pygame_and_says_so() -> None:
+    try:
+        import pygame  # noqa: F401
+    except ImportError:
+        env: gymnasium.Env[np.ndarray, int]
+        with pytest.warns(UserWarning, match="HumanRendering"):
+            env = gymnasium.make("nasgym/NB201-v0", task=synthetic_task(), render_mode="human")
+        with pytest.raises(gymnasium.error.DependencyNotInstalled, match="pygame"):
+            env.reset()
+    else:
+        pytest.skip("pygame is installed: a window would open")
