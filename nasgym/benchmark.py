@@ -33,7 +33,7 @@ AGGREGATE = -1
 """How arrays of seeds write the seed ``"mean"``."""
 
 _FIRST_SEED = 0  # what is trained where no seed is named
-_CLAIM_SECONDS = 3600.0  # after this long a claim of a process that died is free again
+_CLAIM_SECONDS = 86_400.0  # longer than any training; a process of this machine that died gives its claim up at once
 _POLL_SECONDS = 0.5
 
 
@@ -229,8 +229,15 @@ class Benchmark:
         return self._views[name]
 
     def ensure(self, index: int, seed: SeedPolicy) -> None:
-        """Make sure that a training of ``index`` is stored: train it, or raise `MissingResult`."""
-        self._training(index, seed if isinstance(seed, int) else _FIRST_SEED)
+        """Make sure that a training of ``index`` is stored and seen by new views: train it, or raise `MissingResult`.
+
+        Another process may have stored one since the present views were read; then nothing is trained.
+        """
+        self._views.clear()
+        if isinstance(seed, int):
+            self._training(index, seed)
+        elif not self._member_with_results(index)[1]:
+            self._training(index, _FIRST_SEED)
 
     def index_of(self, architecture: str | int | NDArray[np.integer]) -> int:
         """Return the index of an architecture given as a string, an index or a genotype."""
@@ -278,18 +285,18 @@ class Benchmark:
         while not self.store.claim(self.key, index, seed, _CLAIM_SECONDS):
             time.sleep(_POLL_SECONDS)  # another process trains it: its result is as good
             if (found := self.store.get(self.key, index, seed)) is not None:
-                return self._stored(found)
+                return found
         try:
-            if (found := self.store.get(self.key, index, seed)) is None:
-                found = train(self.space.from_index([index])[0], seed)
-                self.store.put(self.key, [found])
+            trained = train(self.space.from_index([index])[0], seed)
+            self.store.put(self.key, [trained], on_conflict="keep")  # a result that came in meanwhile is as good
         finally:
             self.store.release(self.key, index, seed)
-        return self._stored(found)
-
-    def _stored(self, evaluation: Evaluation) -> Evaluation:
         self._views.clear()
-        return evaluation
+        return self.store.get(self.key, index, seed) or trained
+
+    def __getstate__(self) -> dict[str, object]:
+        """Pickle without what was read: it is read again where it is needed."""
+        return {k: v for k, v in self.__dict__.items() if k != "_classes"} | {"_views": {}}
 
     def _missing(self, index: int, seed: Seed) -> str:
         architecture = self.space.to_str(self.space.from_index([index]))[0]

@@ -8,6 +8,7 @@ from nasgym.errors import InvalidArchitecture, InvalidSetting, MissingResult, Un
 from nasgym.results import Evaluation, Series
 from nasgym.spaces import get_space
 from nasgym.store import Store, TableKey
+from nasgym.task import PROTOCOLS, Task
 
 SPACE = get_space("nb201")
 KEY = TableKey("nb201", "cifar10", "nb201-12")
@@ -139,3 +140,41 @@ def test_equal_networks_share_results_where_the_user_asks(tmp_path):
     assert view.value("valid_accuracy", slot, representative) == pytest.approx(0.31)
     with pytest.raises(MissingResult):
         shared.query(stranger)
+
+
+def test_a_result_that_another_process_stored_meanwhile_is_seen_and_not_trained_again(tmp_path):
+    here, there = (Store(tmp_path / "store") for _ in range(2))
+
+    def train(genotype, seed):
+        raise AssertionError("nothing is to be trained")
+
+    benchmark = Benchmark(SPACE, KEY, here, on_missing="train", train=train)
+    task = Task(benchmark, PROTOCOLS["plain"])
+    assert benchmark.view(["valid_accuracy"]).counts.sum() == 0
+    task.benchmark.view(["valid_accuracy", "train_seconds", "valid_seconds"])
+    there.ensure_table(KEY, SPACE.size)
+    there.put(KEY, [evaluation(5, 4, [55.0])])
+    assert task.evaluate_index(5).accuracy == 0.55
+    assert task.evaluate(SPACE.from_index([5, 5])).accuracies.tolist() == [0.55, 0.55]
+
+
+def test_of_two_results_for_one_training_the_first_stays(tmp_path):
+    here, there = (Store(tmp_path / "store") for _ in range(2))
+
+    def train(genotype, seed):
+        there.put(KEY, [evaluation(5, seed, [10.0])], on_conflict="keep")
+        return evaluation(5, seed, [20.0])
+
+    benchmark = Benchmark(SPACE, KEY, here, on_missing="train", train=train)
+    assert benchmark.query(5).valid_accuracy == 0.1
+    assert here.claim(KEY, 6, 0, 10.0)
+
+
+def test_a_failed_training_gives_its_claim_back(tmp_path):
+    def train(genotype, seed):
+        raise MemoryError("no room")
+
+    benchmark = Benchmark(SPACE, KEY, Store(tmp_path / "store"), on_missing="train", train=train)
+    with pytest.raises(MemoryError):
+        benchmark.query(5)
+    assert Store(tmp_path / "store").claim(KEY, 5, 0, 10.0)
