@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Unpack
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -22,7 +22,7 @@ Observation = NDArray[np.int8]
 RENDER_MODES = ("ansi", "rgb_array")
 
 
-class TaskEnv(gymnasium.Env[Observation, int]):
+class TaskEnv(gymnasium.Env[Observation, Any]):
     """An environment over a task.
 
     Attributes:
@@ -31,9 +31,7 @@ class TaskEnv(gymnasium.Env[Observation, int]):
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": list(RENDER_MODES), "render_fps": 4}  # type: ignore[misc]
 
-    def __init__(
-        self, space: str, illegal: Illegal, render_mode: str | None, options: TaskOptions
-    ) -> None:
+    def __init__(self, space: str, illegal: Illegal, render_mode: str | None, options: TaskOptions) -> None:
         self.judge = Judge(space, **options)
         self.moves = Moves(self.judge.task.space)
         self.illegal = check_illegal(illegal)
@@ -70,9 +68,10 @@ class TaskEnv(gymnasium.Env[Observation, int]):
         return EpisodeOver("the episode is over or has not begun: call reset() before step().")
 
 
-def observation_space(moves: Moves) -> MultiDiscrete:
+def observation_space(moves: Moves) -> MultiDiscrete[Any]:
     """Return the space of `Observation`."""
-    return MultiDiscrete(np.array(moves.choices, dtype=np.int8) + np.int8(1), dtype=np.int8)
+    int8: Any = np.int8  # Gymnasium's annotation knows int64 only
+    return MultiDiscrete(np.array(moves.choices, dtype=np.int8) + np.int8(1), dtype=int8)
 
 
 def check_render_mode(render_mode: str | None) -> str | None:

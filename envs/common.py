@@ -178,7 +178,9 @@ class Judge:
         assert self._reward is not None
         value = self._reward(self._evaluation(index, seed))
         if value is None:
-            raise MissingResult(f"the table {self.task.benchmark.key} does not know the reward of architecture {index}.")
+            raise MissingResult(
+                f"the table {self.task.benchmark.key} does not know the reward of architecture {index}."
+            )
         if not math.isfinite(value):
             raise InvalidSetting(f"the reward of architecture {index} is {value}; a reward is a finite number.")
         return float(value)
@@ -191,9 +193,7 @@ class Judge:
             return found
         return replace(found, series={name: s for name, s in found.series.items() if not _tells_test(name)})
 
-    def _extra(
-        self, indices: Indices, seeds: NDArray[np.int64], counted: NDArray[np.bool_]
-    ) -> dict[str, NDArray[Any]]:
+    def _extra(self, indices: Indices, seeds: NDArray[np.int64], counted: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
         extra: dict[str, NDArray[Any]] = {}
         if self.reveal_test:
             extra["test_accuracy"] = np.full(len(indices), np.nan)
@@ -248,7 +248,9 @@ def _owned_task(
 
 def _given_task(space: str, task: Task, options: dict[str, Any]) -> Task:
     if options:
-        raise InvalidSetting(f"{', '.join(sorted(options))}: a ready task= brings its own; say it when you make the task.")
+        raise InvalidSetting(
+            f"{', '.join(sorted(options))}: a ready task= brings its own; say it when you make the task."
+        )
     if task.space.name != space:
         raise InvalidSetting(f"the task searches {task.space.name!r}, this environment is for {space!r}.")
     return task
@@ -257,7 +259,7 @@ def _given_task(space: str, task: Task, options: dict[str, Any]) -> Task:
 def _reward_function(reward: RewardOption | None) -> Callable[[Evaluation], float | None]:
     if callable(reward):
         return reward
-    if reward not in METRICS:
+    if reward is None or reward not in METRICS:
         raise UnknownName("reward", str(reward), METRICS, "A function of the evaluation will do, too.")
     return _Metric(reward)
 

@@ -98,7 +98,9 @@ class ConstructEnv(TaskEnv):
         self._begun = False
         self._legal = np.zeros(self.moves.widest, dtype=np.int8)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
         """Begin a cell with nothing decided.
 
         Args:
@@ -134,7 +136,8 @@ class ConstructEnv(TaskEnv):
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return ``bool[actions]``: the choices allowed for the next decision; none once the cell is complete."""
-        return self._legal.astype(np.bool_)
+        masks: NDArray[np.bool_] = self._legal.astype(np.bool_)
+        return masks
 
     def _next_mask(self) -> NDArray[np.int8]:
         """Return ``int8[actions]``, a fresh array: the choices allowed for the next decision, and remember them."""

@@ -65,7 +65,7 @@ class EditEnv(TaskEnv):
     |---|---|---|
     | `max_edits` | 10 | steps of an episode |
     | `reward_mode` | `"accuracy"` | or `"improvement"` |
-    | `evaluate_start` | `False` | whether `reset` evaluates the first architecture, charges it and tells of it in `info` |
+    | `evaluate_start` | `False` | whether `reset` evaluates the first architecture, charges and tells it |
 
     and those of `nasgym.envs.construct.ConstructEnv`.
 
@@ -90,10 +90,13 @@ class EditEnv(TaskEnv):
         self.reward_mode = check_reward_mode(reward_mode)
         self.evaluate_start = evaluate_start
         self.action_space = Discrete(self.moves.edits)
+        self._legal = np.zeros(self.moves.edits, dtype=np.int8)
         self._left = 0  # edits until the episode ends
         self._before: float | None = None  # the last reward of the episode, to improve on
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
         """Begin at a random architecture.
 
         Args:
@@ -136,7 +139,8 @@ class EditEnv(TaskEnv):
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return ``bool[actions]``: the edits that leave an architecture of the space."""
-        return self._legal.astype(np.bool_)
+        masks: NDArray[np.bool_] = self._legal.astype(np.bool_)
+        return masks
 
     def _evaluate(self) -> tuple[float, dict[str, Any]]:
         result: Result = self.judge.evaluate(self.moves.index((self._cell - np.int8(1)).tolist()))
@@ -172,7 +176,9 @@ def starting_cells(space: Space, options: dict[str, Any] | None, n: int) -> Geno
         cells = np.atleast_2d(np.asarray(start))
     space.to_str(cells)  # raises with what is wrong
     if len(cells) not in (1, n):
-        raise InvalidArchitecture(f'options["start"] has {len(cells)} architectures for {n} environments: give 1 or {n}.')
+        raise InvalidArchitecture(
+            f'options["start"] has {len(cells)} architectures for {n} environments: give 1 or {n}.'
+        )
     return np.broadcast_to(cells.astype(np.int8), (n, space.num_decisions))
 
 

@@ -7,8 +7,9 @@ architecture (``size`` is the product of ``choices``) is called free: its masks 
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,9 @@ class Moves:
         self.decision_of_edit: NDArray[np.int64] = np.repeat(np.arange(self.decisions), self.choices)
         self.choice_of_edit = np.concatenate([np.arange(k) for k in self.choices]).astype(np.int8)
         self._rows = np.arange(self.widest) < np.array(self.choices)[:, None]
-        self._codes = _index_of_code(space) if self.free and space.size <= _MAX_CODES else None
+        self._codes: Indices | None = None
+        if self.free and space.size <= _MAX_CODES:
+            self._codes = _index_of_code(cast(Hashable, space))
         places = [math.prod(self.choices[d + 1 :]) for d in range(self.decisions)]
         self._places = np.array(places, dtype=np.float32)
 
@@ -63,7 +66,8 @@ class Moves:
 
     def mask(self, step: int) -> NDArray[np.int8]:
         """Return ``int8[widest]``, fresh: the choices that decision ``step`` has in a free space."""
-        return self._rows[step].astype(np.int8)
+        row: NDArray[np.int8] = self._rows[step].astype(np.int8)
+        return row
 
     def edit_masks(self, cells: Columns) -> Mask:
         """Return ``bool[n, edits]``, fresh: which rewrites of a decision leave a cell of the space."""
@@ -78,7 +82,8 @@ class Moves:
         """Return ``int64[n]``, the index of each complete cell."""
         if self._codes is None:
             return self.space.index(np.ascontiguousarray(cells.T))
-        return self._codes[np.dot(self._places, cells.astype(np.float32)).astype(np.int64)]
+        codes: NDArray[np.int64] = np.dot(self._places, cells.astype(np.float32)).astype(np.int64)
+        return self._codes[codes]
 
     def index(self, cell: list[int]) -> int:
         """Return the index of one complete cell: the scalar form of `indices`."""

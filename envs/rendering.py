@@ -73,7 +73,7 @@ def picture(space: Space, genotype: NDArray[np.integer], caption: str = "") -> N
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure = _figure(space.graph(genotype), space.name, caption)
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     return np.array(canvas.buffer_rgba())[..., :3]
 

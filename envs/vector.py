@@ -146,13 +146,13 @@ class ConstructVectorEnv(BatchedEnv):
         self._cells[self._taken[rows], rows] = actions
 
     def _to_evaluate(self, rows: Rows) -> Mask:
-        return self._taken[rows] == self._decisions
+        return np.equal(self._taken[rows], self._decisions)
 
     def _settle(self, rows: Rows, outcome: Outcome) -> tuple[NDArray[np.float64], Mask]:
         return self.judge.rewards(outcome), outcome.counted
 
     def _at_limit(self, rows: Rows) -> Mask:
-        return self._taken[rows] == (self._limit or -1)
+        return np.equal(self._taken[rows], self._limit or -1)
 
     def _masks(self, rows: Rows) -> Mask:
         taken = self._taken[rows] if self._together is None else np.full(len(rows), self._together)
@@ -242,7 +242,7 @@ class EditVectorEnv(BatchedEnv):
         return rewards, np.zeros(len(rows), dtype=np.bool_)
 
     def _at_limit(self, rows: Rows) -> Mask:
-        return self._taken[rows] == self._length
+        return np.equal(self._taken[rows], self._length)
 
     def _masks(self, rows: Rows) -> Mask:
         return self.moves.edit_masks(self._cells[:, rows])
@@ -252,6 +252,10 @@ def check_limit(max_episode_steps: Any) -> int | None:
     """Return a limit of steps if it is None or a whole number above 0; raises `InvalidSetting`."""
     if max_episode_steps is None:
         return None
-    if isinstance(max_episode_steps, bool) or not isinstance(max_episode_steps, (int, np.integer)) or max_episode_steps < 1:
+    if (
+        isinstance(max_episode_steps, bool)
+        or not isinstance(max_episode_steps, (int, np.integer))
+        or max_episode_steps < 1
+    ):
         raise InvalidSetting(f"max_episode_steps is a whole number above 0; got {max_episode_steps!r}.")
     return int(max_episode_steps)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -324,8 +324,9 @@ class Task:
             rows.append((index, seed, accuracy, seconds, finished))
         self.clock.join()
         self._started = started  # counted with the batch
-        columns = zip(*rows, strict=True) if rows else ((),) * 5
-        batch = _Batch(*(np.array(c, dtype) for c, dtype in zip(columns, _BATCH_DTYPES, strict=True)))
+        columns: Iterable[Any] = zip(*rows, strict=True) if rows else ((),) * len(_BATCH_DTYPES)
+        arrays: Iterable[Any] = (np.array(c, dtype) for c, dtype in zip(columns, _BATCH_DTYPES, strict=True))
+        batch = _Batch(*arrays)
         self._count_batch(batch)
         return batch
 
@@ -374,8 +375,9 @@ class Task:
                 int(batch.indices[best]), float(batch.accuracies[best]), float(batch.finished[best])
             )
         if self.record:
-            indices, seeds, *others = (column.copy() for column in batch)  # the caller has the originals
-            self.trajectory.extend(TrajectoryArrays(indices, seeds, np.zeros(n, np.int64), *others))
+            whole = np.zeros(n, np.int64)
+            kept = TrajectoryArrays(batch.indices, batch.seeds, whole, batch.accuracies, batch.seconds, batch.finished)
+            self.trajectory.extend(TrajectoryArrays._make([column.copy() for column in kept]))  # the caller has these
 
     def _unknown(self, index: int, metric: str, epochs: int | None) -> str:
         at = "" if epochs is None else f" at epoch {epochs}"

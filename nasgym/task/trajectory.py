@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,9 @@ class TrajectoryArrays(NamedTuple):
     @classmethod
     def of(cls, rows: Sequence[tuple[int, int, int, float, float, float]]) -> TrajectoryArrays:
         """Build arrays from rows, their fields in this order."""
-        columns = zip(*rows, strict=True) if rows else ((),) * len(_DTYPES)
-        return cls(*(np.array(column, dtype) for column, dtype in zip(columns, _DTYPES, strict=True)))
+        columns: Iterable[Any] = zip(*rows, strict=True) if rows else ((),) * len(_DTYPES)
+        arrays: Iterable[Any] = (np.array(c, dtype) for c, dtype in zip(columns, _DTYPES, strict=True))
+        return cls(*arrays)
 
 
 class Trajectory:

@@ -6,6 +6,7 @@ import copy
 import pickle
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -85,15 +86,16 @@ def _check_pickle(make: Make, steps: int, seed: int) -> None:
 
 def _check_masks(make: Make, steps: int, seed: int) -> None:
     env = make(illegal="error")
+    actions = int(env.action_space.n)  # type: ignore[attr-defined]
     rng = np.random.default_rng(seed)
     _, info = env.reset(seed=seed)
     for _ in range(steps):
         mask = info["action_mask"]
-        assert mask.dtype == np.int8 and mask.shape == (env.action_space.n,), f"action_mask: {mask.dtype}, {mask.shape}"
+        assert mask.dtype == np.int8 and mask.shape == (actions,), f"action_mask: {mask.dtype}, {mask.shape}"
         assert env.action_masks().dtype == np.bool_, f"action_masks(): {env.action_masks().dtype}"
         assert np.array_equal(env.action_masks(), mask), 'action_masks() and info["action_mask"] differ'
         for forbidden in np.flatnonzero(mask == 0)[:1].tolist():
-            _assert_raises(InvalidAction, lambda action=forbidden: env.step(action), f"forbidden action {forbidden}")
+            _assert_raises(InvalidAction, partial(env.step, forbidden), f"forbidden action {forbidden}")
         _, _, terminated, truncated, info = env.step(int(rng.choice(np.flatnonzero(mask))))
         if terminated or truncated:
             _, info = env.reset()
@@ -102,14 +104,14 @@ def _check_masks(make: Make, steps: int, seed: int) -> None:
 def _check_errors(make: Make, steps: int, seed: int) -> None:
     env = make(illegal="repair")
     actions = int(env.action_space.n)  # type: ignore[attr-defined]
-    _assert_raises(EpisodeOver, lambda: env.step(0), "a step before reset")
+    _assert_raises(EpisodeOver, partial(env.step, 0), "a step before reset")
     env.reset(seed=seed)
     for wrong in (-1, actions, 0.5, None):
-        _assert_raises(InvalidAction, lambda action=wrong: env.step(action), f"action {wrong}")
+        _assert_raises(InvalidAction, partial(env.step, wrong), f"action {wrong}")
     _until_end(env)
-    _assert_raises(EpisodeOver, lambda: env.step(0), "a step after the end")
+    _assert_raises(EpisodeOver, partial(env.step, 0), "a step after the end")
     env.reset()
-    env.step(np.int64(0))  # type: ignore[arg-type]  # what a network gives
+    env.step(np.int64(0))  # what a network gives
     env.close()
     env.close()
 

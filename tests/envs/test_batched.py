@@ -31,7 +31,7 @@ def assert_same(one: Any, two: Any, where: str = "") -> None:
         assert set(one) == set(two), where
         for key in one:
             assert_same(one[key], two[key], f"{where}/{key}")
-    elif getattr(one, "dtype", None) == object:
+    elif isinstance(one, np.ndarray) and one.dtype.hasobject:
         for a, b in zip(one, two, strict=True):
             if a is None or b is None or isinstance(a, str):
                 assert a == b, where
@@ -150,7 +150,7 @@ def test_a_missing_result_does_not_part_those_that_run_side_by_side(tmp_path: Pa
 def test_default_mode_is_same_step_and_final_observations_are_complete() -> None:
     env = ConstructVectorEnv(3, task=synthetic_task())
     env.reset()
-    for step in range(6):
+    for _ in range(6):
         observations, rewards, terminated, _, info = env.step(np.array([0, 1, 2]))
     assert terminated.all() and (observations == 0).all()
     assert [row.tolist() for row in info["final_obs"]] == [[1] * 6, [2] * 6, [3] * 6]

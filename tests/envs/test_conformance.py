@@ -221,12 +221,16 @@ def test_arrays_are_fresh_on_every_call(env_id: str) -> None:
     results: list[Any] = [env.reset(seed=1)]
     for _ in range(14):
         results.append(env.step(env.action_space.sample()))
-        arrays = [part for part in results[-1][:-1]] + [v for v in results[-1][-1].values() if isinstance(v, np.ndarray)]
+        arrays = [part for part in results[-1][:-1]] + [
+            v for v in results[-1][-1].values() if isinstance(v, np.ndarray)
+        ]
         for array in arrays:
             assert not any(np.shares_memory(array, old) for old, _ in kept if old.dtype != object)
         kept += [(array, array.copy()) for array in arrays if array.dtype != object]
     for array, copy in kept:
-        assert np.array_equal(array, copy, equal_nan=array.dtype.kind == "f"), "an array was written to after it was returned"
+        assert np.array_equal(array, copy, equal_nan=array.dtype.kind == "f"), (
+            "an array was written to after it was returned"
+        )
 
 
 @EVERY

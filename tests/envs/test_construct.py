@@ -11,8 +11,8 @@ import pytest
 
 from nasgym.envs.common import EpisodeOver
 from nasgym.envs.construct import ConstructEnv
-from nasgym.errors import InvalidAction, InvalidBudget, InvalidSetting, MissingResult, UnknownName
 from nasgym.errors import EpisodeOver as AnyEpisodeOver
+from nasgym.errors import InvalidAction, InvalidBudget, InvalidSetting, MissingResult, UnknownName
 from nasgym.task import Task, make_task
 from nasgym.testing import synthetic_task
 

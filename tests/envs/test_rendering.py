@@ -34,7 +34,9 @@ def test_pictures_of_different_cells_differ() -> None:
 
 
 def test_what_cannot_reach_the_output_is_dead() -> None:
-    graph = CellGraph(("in", "1", "2", "out"), ((0, 1, "none"), (0, 2, "a"), (1, 2, "a"), (0, 3, "?"), (1, 3, "a"), (2, 3, "none")))
+    graph = CellGraph(
+        ("in", "1", "2", "out"), ((0, 1, "none"), (0, 2, "a"), (1, 2, "a"), (0, 3, "?"), (1, 3, "a"), (2, 3, "none"))
+    )
     assert "none" in DEAD and _live_nodes(graph) == {0, 3}
 
 

@@ -103,9 +103,7 @@ def test_other_tools_work_on_it() -> None:
 
 
 def test_pictures_are_tiled() -> None:
-    env = SB3VecEnv(
-        ConstructVectorEnv(2, task=synthetic_task(), autoreset_mode="disabled", render_mode="rgb_array")
-    )
+    env = SB3VecEnv(ConstructVectorEnv(2, task=synthetic_task(), autoreset_mode="disabled", render_mode="rgb_array"))
     env.reset()
     frame = env.render()
     assert frame is not None and frame.ndim == 3
