@@ -28,11 +28,18 @@ class _Group(TyperGroup):
         except (NasgymError, OSError) as error:
             if ctx.params.get("debug") or getattr(error, "errno", None) == errno.EPIPE:
                 raise
-            typer.secho(f"error: {error}", fg="red", err=True)
+            typer.secho(f"error: {_words(error)}", fg="red", err=True)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             typer.secho("interrupted.", fg="yellow", err=True)
             raise typer.Exit(INTERRUPTED) from None
+
+
+def _words(error: Exception) -> str:
+    """Return what is wrong; the system's own errors without their numbers."""
+    if isinstance(error, NasgymError) or not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return error.strerror + (f": {error.filename}" if error.filename else "")
 
 
 app = typer.Typer(

@@ -10,7 +10,7 @@ from nasgym.cli import show
 from nasgym.cli.options import DEFAULT_TASK, Device, StorePath, TaskName, seed_policy
 
 if TYPE_CHECKING:
-    from nasgym.benchmark import Benchmark
+    from nasgym.benchmark import Benchmark, SeedPolicy
     from nasgym.results import Evaluation
     from nasgym.store import Store
     from nasgym.training import EpochReport
@@ -43,7 +43,7 @@ def query(
     from nasgym.task import make_benchmark
 
     opened, name = Store(store), _task_name(task, dataset)
-    recipes = [recipe] if recipe else _stored_recipes(opened, name)
+    recipes: list[str | None] = [recipe] if recipe else [*_stored_recipes(opened, name)]
     found = [make_benchmark(name, recipe=r, on_missing="error", store=opened) for r in recipes or [None]]
     index = found[0].index_of(_parsed(architecture))
     answers = [(b, e.stopped_at(epoch)) for b in found for e in _stored(b, index, seed_policy(seed))]
@@ -108,10 +108,10 @@ def _stored_recipes(store: Store, task: str) -> list[str]:
     return [key.recipe for key in store.keys() if f"{key.space}/{key.dataset}" == task]
 
 
-def _stored(benchmark: Benchmark, index: int, seed: str | int | None) -> list[Evaluation]:
+def _stored(benchmark: Benchmark, index: int, seed: SeedPolicy | None) -> list[Evaluation]:
     """Return one stored evaluation, or all and their mean."""
     if seed is not None:
-        return [benchmark.query(index, seed)]  # type: ignore[arg-type]  # checked where it is read
+        return [benchmark.query(index, seed)]
     stored = benchmark.store.seeds(benchmark.key, index)
     every = [benchmark.query(index, s) for s in stored if s != "mean"]
     return [*every, benchmark.query(index)] if len(every) != 1 and stored else every

@@ -88,7 +88,8 @@ def compare(
     specs = tuple(
         TaskSpec(
             name, protocol=protocol, recipe=recipe, seeds=seed_policy(seeds), budget=budget,
-            max_evaluations=max_evaluations, workers=workers, on_missing=on_missing, device=device,
+            max_evaluations=max_evaluations, workers=workers, on_missing=on_missing,  # type: ignore[arg-type]  # checked by the task
+ device=device,
             store=None if store is None else str(store),
         )
         for name in task or [DEFAULT_TASK]

@@ -27,9 +27,10 @@ OnMissing = Annotated[
 
 def seed_policy(text: str | None) -> SeedPolicy | None:
     """Return what ``--seeds`` or ``--seed`` says; raises `InvalidSetting`."""
-    if text is None or text in ("mean", "random"):
-        return text
-    if text.isdecimal():
+    words: dict[str | None, SeedPolicy | None] = {None: None, "mean": "mean", "random": "random"}
+    if text in words:
+        return words[text]
+    if text is not None and text.isdecimal():
         return int(text)
     raise InvalidSetting(f'a seed is "mean", "random" or an integer of 0 or more; got {text!r}.')
 

@@ -41,7 +41,7 @@ def draw_report(report: Report, path: Path) -> None:
             axis.set_axisbelow(True)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-    canvas.print_png(str(path))
+    canvas.print_png(str(path))  # type: ignore[no-untyped-call]
 
 
 def _anytime(axis: Axes, task: TaskReport) -> None:

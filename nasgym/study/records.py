@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ class RunSet:
         """Iterate over ``(seed, trajectory)``, views into the whole."""
         ends = np.cumsum(self.lengths).tolist()
         for seed, start, end in zip(self.seeds.tolist(), [0, *ends], ends, strict=False):
-            yield seed, TrajectoryArrays(*(column[start:end] for column in self.evaluations))
+            yield seed, _arrays(column[start:end] for column in self.evaluations)
 
 
 def write_runs(path: Path, runs: RunSet) -> None:
@@ -96,7 +97,7 @@ def read_runs(path: Path) -> RunSet | None:
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             header = json.loads(str(file["header"]))
-            columns = TrajectoryArrays(*(file[name] for name in TrajectoryArrays._fields))
+            columns = _arrays(file[name] for name in TrajectoryArrays._fields)
             runs = RunSet(header["task"], header["agent"], file["runs"], file["lengths"], columns)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
@@ -144,5 +145,9 @@ def _rows(prefix: str, trajectory: TrajectoryArrays) -> Iterator[str]:
 def _joined(parts: Iterable[TrajectoryArrays]) -> TrajectoryArrays:
     columns = list(zip(*parts, strict=True))
     if not columns:
-        return TrajectoryArrays(*(np.empty(0, dtype) for dtype in (np.int64,) * 3 + (np.float64,) * 3))
-    return TrajectoryArrays(*(np.concatenate(column) for column in columns))
+        return _arrays(np.empty(0, dtype) for dtype in (np.int64,) * 3 + (np.float64,) * 3)
+    return _arrays(np.concatenate(column) for column in columns)
+
+
+def _arrays(columns: Iterable[Any]) -> TrajectoryArrays:
+    return TrajectoryArrays(*columns)

@@ -183,4 +183,7 @@ def _number(value: float) -> str:
 
 
 def _write_text(path: Path, text: str) -> None:
-    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline=""))  # type: ignore[func-returns-value]
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+    write_atomic(path, write)

@@ -34,7 +34,7 @@ def test_query_by_string_is_query_by_index(run: Run, filled: Path) -> None:
     index = int(get_space("nb201").index(get_space("nb201").from_str([CONVS]))[0])
     by_string = run("query", CONVS, "--dataset", "cifar10", "--store", filled).stdout
     assert by_string == run("query", str(index), "--task", TASK, "--store", filled).stdout
-    assert "1,289,050" not in by_string or "parameters" in by_string
+    assert "parameters: 1,531,546\n" in by_string  # the official figure for this cell
 
 
 def test_query_shows_percent(run: Run, filled: Path) -> None:
@@ -83,7 +83,7 @@ def test_train_trains_once_and_keeps_it(run: Run, tmp_path: Path) -> None:
     words = ("train", CONVS.replace("nor_conv_3x3", "skip_connect"), "--seed", "3", "--store", tmp_path / "store")
     first = run(*words)
     (table,) = Store(tmp_path / "store").tables()
-    epochs = [line.split()[0] for line in first.stdout.splitlines() if line[:4].strip().isdigit()]
+    epochs = [line.split()[0] for line in first.stdout.splitlines() if line.split()[0].isdigit()]
     assert epochs == [str(e) for e in range(1, len(epochs) + 1)] and len(epochs) >= 5
     assert table.rows == 1 and table.seeds == (3,)
     again = run(*words)
@@ -103,5 +103,5 @@ def test_train_trains_once_and_keeps_it(run: Run, tmp_path: Path) -> None:
 )
 def test_what_cannot_be_trained_is_said(run: Run, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
     result = run("train", *words, "--store", tmp_path / "store", code=1)
-    assert result.stderr.splitlines()[-1 if "--download" in words else 0].startswith("error: ") or "error: " in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("error: ")
     assert said.lower() in result.stderr.lower() and "Traceback" not in result.stderr

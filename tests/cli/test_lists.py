@@ -99,7 +99,11 @@ except SystemExit as end:
 print([m for m in ("torch", "matplotlib", "stable_baselines3", "lmdb", "sklearn", "scipy") if m in sys.modules])
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.splitlines()[-1] == "[]"
 
@@ -108,5 +112,6 @@ def test_a_closed_pipe_is_no_traceback(spawn: Spawn, filled: Path) -> None:
     process = spawn("query", "7", "--task", TASK, "--store", filled)
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
-    assert "Traceback" not in process.stderr.read()
-    process.wait(timeout=60)
+    said = process.stderr.read()
+    process.stderr.close()
+    assert "Traceback" not in said and process.wait(timeout=60) == 1

@@ -57,9 +57,7 @@ def test_the_csv_holds_every_number(
         rows = list(csv.DictReader(file))
     expected = [(seed, n, *row) for seed, rows in runs.items() for n, row in enumerate(rows, start=1)]
     whole = ("run", "number", "index", "seed", "epochs")
-    found = [
-        (*(int(r[n]) for n in whole), *(float(r[n]) for n in ("accuracy", "seconds", "finished"))) for r in rows
-    ]
+    found = [(*(int(r[n]) for n in whole), *(float(r[n]) for n in ("accuracy", "seconds", "finished"))) for r in rows]
     assert found == expected
     assert all(r["agent"] == "an, agent" for r in rows)
 

@@ -15,8 +15,7 @@ import pytest
 
 from nasgym.errors import InvalidSetting, InvalidTable, UnknownName
 from nasgym.executors import Processes
-from nasgym.study import Progress, StudyDesign, StudyRuns, TaskSpec, analyse, run_study, write_report
-from nasgym.study import running
+from nasgym.study import Progress, StudyDesign, StudyRuns, TaskSpec, analyse, run_study, running, write_report
 from nasgym.study.records import RunSet
 from tests.study.samples import TASK, runs_noted, write_agent
 
@@ -176,7 +175,9 @@ def test_progress_within_a_run_where_networks_are_trained(
     monkeypatch.setattr("nasgym.study.chunks._WATCH_SECONDS", 0.01)
     monkeypatch.setattr("nasgym.study.running._REPORT_SECONDS", 0.01)
     monkeypatch.setattr("nasgym.study.running._trains", lambda spec: True)
-    mine = write_agent(tmp_path, "import time; task.evaluate(task.space.sample(np.random.default_rng(0), 2)); time.sleep(1)")
+    mine = write_agent(
+        tmp_path, "import time; task.evaluate(task.space.sample(np.random.default_rng(0), 2)); time.sleep(1)"
+    )
     told: list[Progress] = []
     run_study(a_design(filled, mine, runs=1, max_evaluations=8), tmp_path / "out", on_progress=told.append)
     assert any((p.done, p.evaluations, p.share) == (0, 2, 0.25) for p in told)

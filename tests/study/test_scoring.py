@@ -25,7 +25,9 @@ ROWS = st.lists(
 
 def run_set(*runs: list[tuple[int, int, float, float]]) -> RunSet:
     def arrays(rows: list[tuple[int, int, float, float]]) -> TrajectoryArrays:
-        index, epochs, accuracy, finished = (np.array(c) for c in zip(*rows, strict=True)) if rows else [np.empty(0)] * 4
+        index, epochs, accuracy, finished = (
+            (np.array(c) for c in zip(*rows, strict=True)) if rows else [np.empty(0)] * 4
+        )
         return TrajectoryArrays(
             index.astype(np.int64), np.zeros(len(rows), np.int64), epochs.astype(np.int64),
             accuracy.astype(float), np.ones(len(rows)), finished.astype(float),
