@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable
 from dataclasses import replace
+from operator import index
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict
 
@@ -209,12 +209,12 @@ class Judge:
 def as_action(action: Any, actions: int) -> int:
     """Return an action as an int in ``0..actions-1``; raises `InvalidAction`."""
     try:
-        number = operator.index(action)
+        number = index(action)
     except TypeError:
         raise InvalidAction(f"an action is an integer in 0..{actions - 1}; got {action!r}.") from None
-    if not 0 <= number < actions:
-        raise InvalidAction(f"action {number} is outside 0..{actions - 1}.")
-    return number
+    if 0 <= number < actions:
+        return number
+    raise InvalidAction(f"action {number} is outside 0..{actions - 1}.")
 
 
 def _owned_task(

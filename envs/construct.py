@@ -96,7 +96,9 @@ class ConstructEnv(TaskEnv):
         self._decisions, self._free = self.moves.decisions, self.moves.free
         self._choices: list[int] = []
         self._begun = False
-        self._legal = np.zeros(self.moves.widest, dtype=np.int8)
+        self._actions = self.moves.widest
+        self._none = np.zeros(self._actions, dtype=np.int8)
+        self._legal = self._none
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -125,7 +127,7 @@ class ConstructEnv(TaskEnv):
         at = len(choices)
         if at == self._decisions or not self._begun:
             raise self._over()
-        choice = as_action(action, self.moves.widest)
+        choice = as_action(action, self._actions)
         if not self._legal[choice]:
             choice = legal_action(choice, self._legal, self.illegal)
         choices.append(choice)
@@ -149,7 +151,7 @@ class ConstructEnv(TaskEnv):
         return self._legal.copy()
 
     def _finish(self) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        self._legal = np.zeros(self.moves.widest, dtype=np.int8)
+        self._legal = self._none
         result = self._result = self.judge.evaluate(self.moves.index(self._choices))
         info = self.judge.report(result)
         info["action_mask"] = self._legal.copy()

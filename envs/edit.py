@@ -90,7 +90,10 @@ class EditEnv(TaskEnv):
         self.reward_mode = check_reward_mode(reward_mode)
         self.evaluate_start = evaluate_start
         self.action_space = Discrete(self.moves.edits)
-        self._legal = np.zeros(self.moves.edits, dtype=np.int8)
+        self._all = np.ones(self.moves.edits, dtype=np.int8)
+        self._legal = self._all
+        self._decision, self._choice = self.moves.decision_of_edit.tolist(), self.moves.choice_of_edit.tolist()
+        self._choices: list[int] = []
         self._left = 0  # edits until the episode ends
         self._before: float | None = None  # the last reward of the episode, to improve on
 
@@ -111,6 +114,7 @@ class EditEnv(TaskEnv):
         space = self.task.space
         start = starting_cells(space, options, 1)
         self._cell = (space.sample(self.np_random, 1) if start is None else start)[0] + np.int8(1)
+        self._choices = self.genotype.tolist()
         self._left, self._before, self._result = self.max_edits, None, None
         info = self._evaluate()[1] if self.evaluate_start else {}
         info["action_mask"] = self._next_mask()
@@ -128,7 +132,9 @@ class EditEnv(TaskEnv):
         edit = as_action(action, self.moves.edits)
         if not self._legal[edit]:
             edit = legal_action(edit, self._legal, self.illegal)
-        self._cell[self.moves.decision_of_edit.item(edit)] = self.moves.choice_of_edit.item(edit) + 1
+        decision, choice = self._decision[edit], self._choice[edit]
+        self._choices[decision] = choice
+        self._cell[decision] = choice + 1
         before = self._before
         reward, info = self._evaluate()
         if self.reward_mode == "improvement":
@@ -143,7 +149,7 @@ class EditEnv(TaskEnv):
         return masks
 
     def _evaluate(self) -> tuple[float, dict[str, Any]]:
-        result: Result = self.judge.evaluate(self.moves.index((self._cell - np.int8(1)).tolist()))
+        result: Result = self.judge.evaluate(self.moves.index(self._choices))
         self._result = result
         reward = self.judge.reward(result)
         if result.counted:
@@ -151,7 +157,8 @@ class EditEnv(TaskEnv):
         return reward, self.judge.report(result)
 
     def _next_mask(self) -> NDArray[np.int8]:
-        self._legal = self.moves.edit_masks((self._cell - np.int8(1))[:, None])[0].view(np.int8)
+        if not self.moves.free:
+            self._legal = self.moves.edit_masks(self.genotype[:, None])[0].view(np.int8)
         return self._legal.copy()
 
 

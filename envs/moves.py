@@ -48,6 +48,8 @@ class Moves:
         self.decision_of_edit: NDArray[np.int64] = np.repeat(np.arange(self.decisions), self.choices)
         self.choice_of_edit = np.concatenate([np.arange(k) for k in self.choices]).astype(np.int8)
         self._rows = np.arange(self.widest) < np.array(self.choices)[:, None]
+        self._masks = self._rows.astype(np.int8)
+        self._masks.flags.writeable = False
         self._codes: Indices | None = None
         if self.free and space.size <= _MAX_CODES:
             self._codes = _index_of_code(cast(Hashable, space))
@@ -65,9 +67,8 @@ class Moves:
         return self.space.action_mask(cells.T, step)
 
     def mask(self, step: int) -> NDArray[np.int8]:
-        """Return ``int8[widest]``, fresh: the choices that decision ``step`` has in a free space."""
-        row: NDArray[np.int8] = self._rows[step].astype(np.int8)
-        return row
+        """Return ``int8[widest]``, read-only: the choices that decision ``step`` has in a free space."""
+        return self._masks[step]
 
     def edit_masks(self, cells: Columns) -> Mask:
         """Return ``bool[n, edits]``, fresh: which rewrites of a decision leave a cell of the space."""

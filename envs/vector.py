@@ -69,6 +69,9 @@ class ConstructVectorEnv(BatchedEnv):
     def step(self, actions: NDArray[np.integer]) -> Stepped:
         """Take the next decision in every environment; see `BatchedEnv.step`."""
         at = self._together
+        if at == self._length and self._mode is AutoresetMode.NEXT_STEP and self._begun:
+            self._begin_together()
+            return self._observe(), *nothing(self.num_envs), self._info_together()
         if at is None or at == self._length:
             self._fall_apart()
             stepped = super().step(actions)

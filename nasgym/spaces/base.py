@@ -131,7 +131,7 @@ def check_genotypes(genotypes: NDArray[np.integer], num_decisions: int) -> Genot
             f"a batch of genotypes has the shape (n, {num_decisions}); got {array.shape}. "
             "Wrap a single genotype as genotype[None]."
         )
-    if not np.issubdtype(array.dtype, np.integer):
+    if array.dtype.kind not in "iu":
         raise InvalidArchitecture(f"genotypes are integers; got an array of {array.dtype}.")
     if array.dtype == np.int8:
         return array

@@ -77,7 +77,8 @@ class NB201:
     def is_valid(self, genotypes: NDArray[np.integer]) -> Mask:
         """Return ``bool[n]``: rows whose six entries are operation numbers."""
         rows = check_genotypes(genotypes, self.num_decisions)
-        return np.asarray(((rows >= 0) & (rows < len(OPERATIONS))).all(axis=1), dtype=np.bool_)
+        inside: Mask = np.logical_and.reduce(rows.view(np.uint8) < len(OPERATIONS), axis=1)  # negative ones are large
+        return inside
 
     def index(self, genotypes: NDArray[np.integer]) -> Indices:
         """Return the official index of each architecture, ``int64[n]``. Entries are not checked: see `is_valid`."""

@@ -252,7 +252,7 @@ class Task:
     def _indices(self, genotypes: NDArray[np.integer]) -> Indices:
         rows = check_genotypes(genotypes, self.space.num_decisions)
         valid = self.space.is_valid(rows)
-        if not valid.all():
+        if not np.logical_and.reduce(valid):
             bad = rows[int(np.argmin(valid))].tolist()
             raise InvalidArchitecture(
                 f"{bad} is not an architecture of {self.space.name}: its {self.space.num_decisions} decisions have "
@@ -418,11 +418,6 @@ def _outcome(indices: Indices, parts: Sequence[_Batch], now: float) -> Outcome:
 
 
 def _as_outcome(result: Result) -> Outcome:
-    return Outcome(
-        np.array([result.index]),
-        np.array([result.accuracy]),
-        np.array([result.seconds]),
-        np.array([result.seed]),
-        np.array([result.finished]),
-        np.array([result.counted]),
-    )
+    numbers = np.array((result.accuracy, result.seconds, result.finished)).reshape(3, 1)
+    integers = np.array((result.index, result.seed)).reshape(2, 1)
+    return Outcome(integers[0], numbers[0], numbers[1], integers[1], numbers[2], np.array([result.counted]))
