@@ -1,0 +1,106 @@
+"""One network of a bundle on the CPU, by the compiled kernels."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nasgym.recipes import Recipe
+from nasgym.spaces import Macro
+from nasgym.training.bundle_compiler import Context
+from nasgym.training.bundle_program import LANES, write_program
+from nasgym.training.loop import Score
+
+__all__ = ["NativeNetwork"]
+
+
+class NativeNetwork:
+    """A network with its optimiser: a bundle of one.
+
+    Args:
+        kernels: See `load_kernels`.
+        genotype: ``int8[6]``.
+        macro: The skeleton.
+        recipe: Batch size, momentum and weight decay.
+    """
+
+    def __init__(self, kernels: ctypes.CDLL, genotype: NDArray[np.integer], macro: Macro, recipe: Recipe) -> None:
+        self.lanes = -(-recipe.batch_size // LANES) * LANES
+        self._kernels, self._program = kernels, write_program(genotype.tolist(), macro, self.lanes)
+        self._state, self._tables = _aligned(self._program.state), self._program.tables
+        self._scratch = _aligned(np.zeros(self._program.scratch, dtype=np.float32))
+        rows = macro.resolution**2 * macro.in_channels
+        images = self._scratch[self._program.images : self._program.images + rows * self.lanes]
+        shape = (macro.resolution, macro.resolution, macro.in_channels, self.lanes)
+        self._images = torch.from_numpy(images).view(shape).permute(3, 2, 0, 1)
+        self._mask, self._sums = np.zeros(self.lanes, dtype=np.float32), np.zeros(2)
+        self._context = Context(
+            state=self._state.ctypes.data,
+            scratch=self._scratch.ctypes.data,
+            tables=self._tables.ctypes.data,
+            stride=self.lanes,
+            mask=self._mask.ctypes.data,
+            sums=self._sums.ctypes.data,
+            momentum=recipe.momentum,
+            decay=recipe.weight_decay,
+            nesterov=recipe.nesterov,
+        )
+
+    def tensors(self) -> dict[str, NDArray[np.float32]]:
+        """Return views of weights and statistics, by their names in the ``state_dict`` of an `NB201Network`."""
+        return {name: place.view(self._state) for name, place in self._program.parameters.items()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Copy weights and statistics from the ``state_dict`` of an `NB201Network`."""
+        for name, view in self.tensors().items():
+            view[...] = state[name].numpy()
+
+    @property
+    def evaluation_batch(self) -> int:
+        """Images per batch of an evaluation."""
+        return self.lanes
+
+    def train_epoch(self, batches: Sequence[Iterable[tuple[Tensor, Tensor]]], rate: float) -> list[Score]:
+        """Take one step per batch at the learning rate ``rate``; see `nasgym.training.loop.train_epoch`."""
+        self._context.rate = rate
+        return [self._over(own, self._program.train) for own in batches]
+
+    def evaluate(self, batches: Iterable[tuple[Tensor, Tensor]]) -> list[Score]:
+        """Return the score over all batches, of at most ``evaluation_batch`` images each, in evaluation mode."""
+        self._run(self._program.fold)
+        return [self._over(batches, self._program.evaluate)]
+
+    def _over(self, batches: Iterable[tuple[Tensor, Tensor]], ops: NDArray[np.int64]) -> Score:
+        self._sums[:], count = 0.0, 0
+        for images, labels in batches:
+            self._hold(images, labels)
+            self._run(ops)
+            count += len(labels)
+        return Score(float(self._sums[1]) / count, float(self._sums[0]) / count)
+
+    def _hold(self, images: Tensor, labels: Tensor) -> None:
+        """Lay a batch out for the kernels; lanes without an image are zero."""
+        n = len(labels)
+        self._images[:n].copy_(images)
+        self._images[n:].zero_()
+        self._mask[:n], self._mask[n:] = 1.0, 0.0
+        self._labels = labels.contiguous()
+        self._context.n, self._context.active = n, -(-n // LANES) * LANES
+        self._context.labels = self._labels.data_ptr()
+
+    def _run(self, ops: NDArray[np.int64]) -> None:
+        failed = self._kernels.nasgym_run(ctypes.byref(self._context), ops.ctypes.data, len(ops))
+        assert not failed, "the kernels know every operation that a program uses"
+
+
+def _aligned(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a copy that begins at a multiple of 64 bytes."""
+    room = np.empty(len(values) + 16, dtype=np.float32)
+    start = -room.ctypes.data // 4 % 16
+    room[start : start + len(values)] = values
+    return room[start : start + len(values)]

@@ -1,0 +1,342 @@
+"""Writes the operations of one network: forward, and for training backward too.
+
+Each value knows how its gradient flows back, so the backward half is the forward half in reverse.
+`bundle_kernels.c` explains layout, maps and operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+
+import numpy as np
+
+from nasgym.training.bundle_maps import Links, mean_links, window_links
+from nasgym.training.bundle_state import State
+
+__all__ = [
+    "EvaluationWriter",
+    "Layer",
+    "Op",
+    "TrainingWriter",
+    "Value",
+    "Weight",
+    "Window",
+    "Writer",
+    "whole_plane",
+    "window_of",
+]
+
+
+class Op(IntEnum):
+    """The operations, numbered as in the kernels."""
+
+    ZERO = 0
+    COPY = 1
+    RELU = 2
+    RELU_BACKWARD = 3
+    GATHER = 4
+    CONV = 5
+    CONV_GRADIENT = 6
+    NORM = 7
+    NORM_BACKWARD = 8
+    BIAS = 9
+    BIAS_GRADIENT = 10
+    CROSS_ENTROPY = 11
+    SGD = 12
+    AFFINE = 13
+    FOLD = 14
+
+
+@dataclass(eq=False)
+class Value:
+    """``[side * side][channels][lanes]`` in the scratch, and its gradient once something has flowed back.
+
+    ``flows`` is false for the images, which need no gradient.
+    """
+
+    at: int
+    side: int
+    channels: int
+    gradient: int | None = None
+    flows: bool = True
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the plane."""
+        return self.side * self.side
+
+    @property
+    def rows(self) -> int:
+        """Rows of lanes: pixels times channels."""
+        return self.pixels * self.channels
+
+
+@dataclass(frozen=True)
+class Window:
+    """The links of one layer's geometry, under a key that names them."""
+
+    key: tuple[object, ...]
+    links: Links
+    outputs: int  # pixels a side
+    taps: int
+
+
+@cache
+def window_of(side: int, kernel: int, stride: int, padding: int) -> Window:
+    """Return the windows of a convolution or pooling on a plane of ``side`` pixels a side."""
+    links = window_links(side, kernel, stride, padding)
+    return Window(("window", side, kernel, stride, padding), links, -(-side // stride), kernel * kernel)
+
+
+@cache
+def whole_plane(side: int) -> Window:
+    """Return the one window that is the whole plane."""
+    return Window(("whole", side), mean_links(side), 1, 1)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution and its batch norm: their names, output channels, side of the kernel, stride."""
+
+    conv: str
+    norm: str
+    outputs: int
+    kernel: int
+    stride: int = 1
+
+
+@dataclass(frozen=True)
+class Weight:
+    """The weight of a convolution in the state, and its geometry."""
+
+    at: int
+    outputs: int
+    window: Window
+
+
+class Writer:
+    """Writes the operations of the forward half; what differs in training and in evaluation is left to its heirs.
+
+    A method that takes ``into`` adds to that value, or writes a new one where there is none; it returns the value.
+
+    Args:
+        state: Where weights and constants lie.
+        lanes: Images per batch at most.
+    """
+
+    def __init__(self, state: State, lanes: int) -> None:
+        self.state, self.lanes, self.scratch = state, lanes, 0
+        self.ops: list[list[int]] = []
+        self._free: dict[int, list[int]] = {}
+
+    def emit(self, op: Op, *arguments: int) -> None:
+        """Append an operation."""
+        self.ops.append([op, *arguments])
+
+    def take(self, rows: int) -> int:
+        """Return a place for so many rows of lanes in the scratch."""
+        if self._free.get(rows):
+            return self._free[rows].pop()
+        self.scratch += rows * self.lanes
+        return ~(self.scratch - rows * self.lanes)
+
+    def give(self, at: int, rows: int) -> None:
+        """Let the place be used again."""
+        self._free.setdefault(rows, []).append(at)
+
+    def value(self, side: int, channels: int) -> Value:
+        """Return a value that is about to be written."""
+        return Value(self.take(side * side * channels), side, channels)
+
+    def flows(self, out: Value, source: Value | None, created: bool, write: Callable[[int, int], None]) -> None:
+        """Remember how the gradient of ``out`` reaches ``source``; only training does.
+
+        Args:
+            out: The value just written or added to.
+            source: What it was computed from; None: weights alone.
+            created: Whether this wrote ``out`` first.
+            write: Emits the operations, given the place of the source's gradient and whether to add to it.
+        """
+
+    def zeros(self, like: Value) -> Value:
+        """Write zeros."""
+        out = self.value(like.side, like.channels)
+        self.emit(Op.ZERO, out.at, out.rows * self.lanes)
+        return out
+
+    def relu(self, x: Value) -> Value:
+        """Write the positive part."""
+        out = self.value(x.side, x.channels)
+        self.emit(Op.RELU, x.at, out.at, x.rows)
+        self.flows(
+            out, x, True, lambda at, add: self.emit(Op.RELU_BACKWARD, out.at, _known(out.gradient), at, x.rows, add)
+        )
+        return out
+
+    def copy(self, x: Value, into: Value | None) -> Value:
+        """Write or add the value itself."""
+        out = into or self.value(x.side, x.channels)
+        self.emit(Op.COPY, x.at, out.at, x.rows, into is not None)
+        self.flows(out, x, into is None, lambda at, add: self.emit(Op.COPY, _known(out.gradient), at, x.rows, add))
+        return out
+
+    def average(self, x: Value, window: Window, into: Value | None = None) -> Value:
+        """Write the mean over each window, of the pixels that lie in the plane."""
+        out, links, key = into or self.value(window.outputs, x.channels), window.links, window.key
+        forward = self.state.table((key, "forward"), lambda: links.forward(out.pixels))
+        shares = self.state.constant((key, "shares"), links.shares())
+        self.emit(Op.GATHER, forward, shares, x.at, out.at, out.pixels, x.channels, into is not None)
+
+        def write(at: int, add: int) -> None:
+            backward = self.state.table((key, "backward"), lambda: links.backward(x.pixels))
+            shares = self.state.constant((key, "shares backward"), links.shares_backward())
+            self.emit(Op.GATHER, backward, shares, _known(out.gradient), at, x.pixels, x.channels, add)
+
+        self.flows(out, x, into is None, write)
+        return out
+
+    def conv(self, x: Value, weight: Weight, into: Value | None = None, bias: int | None = None) -> Value:
+        """Write a convolution; ``bias`` is the place of one to add."""
+        window, channels = weight.window, (x.channels, weight.outputs)
+        out, links, key = into or self.value(window.outputs, weight.outputs), window.links, window.key
+        forward = self.state.table((key, "forward"), lambda: links.forward(out.pixels))
+        self.emit(
+            *(Op.CONV, forward, x.at, weight.at, bias or 0, out.at),
+            *(out.pixels, *channels, 0, into is not None, bias is not None),
+        )
+
+        def write(at: int, add: int) -> None:
+            gradient, taps = _known(out.gradient), window.taps
+            by_tap = self.state.table((key, "taps"), lambda: links.by_tap(taps))
+            self.emit(Op.CONV_GRADIENT, by_tap, x.at, gradient, self.state.gradient(weight.at), taps, *channels)
+            if x.flows:
+                backward = self.state.table((key, "backward"), lambda: links.backward(x.pixels))
+                self.emit(Op.CONV, backward, gradient, weight.at, 0, at, x.pixels, *channels[::-1], 1, add, 0)
+
+        self.flows(out, x, into is None, write)
+        return out
+
+    def bias(self, name: str, like: Value, into: Value | None) -> Value:
+        """Write a convolution of zero: the bias of its batch norm, everywhere."""
+        out, at = into or self.value(like.side, like.channels), self.state.weight(f"{name}.bias", (like.channels,))
+        self.emit(Op.BIAS, at, out.at, out.pixels, out.channels, into is not None)
+        gradient = self.state.gradient(at)
+        self.flows(
+            *(out, None, into is None),
+            lambda *_: self.emit(Op.BIAS_GRADIENT, _known(out.gradient), gradient, out.pixels, out.channels),
+        )
+        return out
+
+    def linear(self, x: Value, name: str, outputs: int) -> Value:
+        """Write a linear layer with bias, on a plane of one pixel."""
+        at = self.state.weight(f"{name}.weight", (outputs, x.channels))
+        bias = self.state.weight(f"{name}.bias", (outputs,))
+        out, gradient = self.conv(x, Weight(at, outputs, window_of(1, 1, 1, 0)), bias=bias), self.state.gradient(bias)
+        self.flows(
+            *(out, None, False), lambda *_: self.emit(Op.BIAS_GRADIENT, _known(out.gradient), gradient, 1, outputs)
+        )
+        return out
+
+    def norm(self, x: Value, name: str) -> Value:
+        """Write a batch norm."""
+        raise NotImplementedError
+
+    def conv_norm(self, x: Value, layer: Layer, into: Value | None = None) -> Value:
+        """Write a convolution and its batch norm."""
+        raise NotImplementedError
+
+    def loss(self, logits: Value) -> None:
+        """Write the cross-entropy."""
+        out = self.take(logits.rows)
+        self.emit(Op.CROSS_ENTROPY, logits.at, out, logits.channels)
+        logits.gradient = out
+
+
+class TrainingWriter(Writer):
+    """Writes forward, backward and the step of the optimiser."""
+
+    def __init__(self, state: State, lanes: int) -> None:
+        super().__init__(state, lanes)
+        self._tape: list[tuple[Value, Value | None, bool, Callable[[int, int], None]]] = []
+
+    def flows(self, out: Value, source: Value | None, created: bool, write: Callable[[int, int], None]) -> None:
+        """Remember it until `finish`."""
+        self._tape.append((out, source, created, write))
+
+    def norm(self, x: Value, name: str, into: Value | None = None) -> Value:
+        """Write a batch norm by the statistics of the batch."""
+        out, channels = into or self.value(x.side, x.channels), x.channels
+        scale, bias, running = _norm_places(self.state, name, channels)
+        saved = self.state.constant((name, "saved"), np.zeros(2 * channels, dtype=np.float32))
+        self.emit(Op.NORM, x.at, out.at, x.pixels, channels, scale, bias, saved, running, into is not None)
+        gradients = self.state.gradient(scale), self.state.gradient(bias)
+
+        def write(at: int, add: int) -> None:
+            assert not add, "nothing but its batch norm reads a convolution"
+            self.emit(Op.NORM_BACKWARD, _known(out.gradient), x.at, at, x.pixels, channels, scale, saved, *gradients)
+
+        self.flows(out, x, into is None, write)
+        return out
+
+    def conv_norm(self, x: Value, layer: Layer, into: Value | None = None) -> Value:
+        """Write a convolution and its batch norm."""
+        return self.norm(self.conv(x, _weight(self.state, x, layer)), layer.norm, into)
+
+    def finish(self) -> None:
+        """Write the backward half and the step of the optimiser."""
+        for out, source, created, write in reversed(self._tape):
+            if out.gradient is None:
+                continue  # a cell that gives zero or a constant: nothing flows through it
+            if source is None or not source.flows:
+                write(0, 0)
+            else:
+                add = source.gradient is not None
+                source.gradient = self.take(source.rows) if source.gradient is None else source.gradient
+                write(source.gradient, int(add))
+            if created:
+                self.give(out.gradient, out.rows)
+        self.emit(Op.SGD, 0, self.state.gradient(0), 2 * self.state.gradient(0), self.state.weights)
+
+
+class EvaluationWriter(Writer):
+    """Writes the forward half with every batch norm folded into the convolution before it."""
+
+    def __init__(self, state: State, lanes: int) -> None:
+        super().__init__(state, lanes)
+        self.folding: list[list[int]] = []
+
+    def norm(self, x: Value, name: str) -> Value:
+        """Write a batch norm by the running statistics."""
+        out = self.value(x.side, x.channels)
+        self.emit(Op.AFFINE, x.at, out.at, x.pixels, x.channels, *_norm_places(self.state, name, x.channels))
+        return out
+
+    def conv_norm(self, x: Value, layer: Layer, into: Value | None = None) -> Value:
+        """Write a convolution with its batch norm folded into it."""
+        weight, outputs = _weight(self.state, x, layer), layer.outputs
+        rows = weight.window.taps * x.channels
+        folded = self.state.constant((layer.conv, "folded"), np.zeros(rows * outputs, dtype=np.float32))
+        shift = self.state.constant((layer.conv, "shift"), np.zeros(outputs, dtype=np.float32))
+        places = _norm_places(self.state, layer.norm, outputs)
+        self.folding.append([Op.FOLD, weight.at, rows, outputs, *places, folded, shift])
+        return self.conv(x, Weight(folded, outputs, weight.window), into, bias=shift)
+
+
+def _known(place: int | None) -> int:
+    assert place is not None, "gradients flow from the loss backwards"
+    return place
+
+
+def _norm_places(state: State, name: str, channels: int) -> tuple[int, int, int]:
+    """Return the places of scale, bias and running statistics."""
+    scale, bias = (state.weight(f"{name}.{kind}", (channels,)) for kind in ("weight", "bias"))
+    return scale, bias, state.statistics(name, channels)
+
+
+def _weight(state: State, x: Value, layer: Layer) -> Weight:
+    window = window_of(x.side, layer.kernel, layer.stride, layer.kernel // 2)
+    at = state.weight(f"{layer.conv}.weight", (layer.outputs, x.channels, layer.kernel, layer.kernel))
+    return Weight(at, layer.outputs, window)
