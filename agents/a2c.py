@@ -24,7 +24,7 @@ class A2C(Agent):
     parallel: int = setting(4, f"Cells built at once: one gradient step per batch of them ({TUNED}).", low=1)
     learning_rate: float = setting(3e-3, f"Step size ({TUNED}; the library has 7e-4).", above=0)
     rmsprop: bool = setting(True, "RMSprop as in the paper, else Adam.")
-    entropy: float = setting(0.0, "Weight of the entropy bonus (the library's default).", low=0)
+    entropy: float = setting(0.03, f"Weight of the entropy bonus ({TUNED}; the library has 0).", low=0)
     discount: float = setting(1.0, "Discount: only the last step is rewarded, so 1.", above=0, high=1)
     trace: float = setting(1.0, "GAE's lambda, 1 is plain returns minus values (the library's default).", low=0, high=1)
     hidden: int = setting(32, f"Units of the one hidden layer of policy and value ({TUNED}).", low=1)

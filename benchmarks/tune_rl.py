@@ -19,6 +19,12 @@ from nasgym.agents import get_agent
 from nasgym.study.scoring import ScoreTable, score_tables
 from nasgym.task import Task, make_task
 
+START: Mapping[str, dict[str, Any]] = {
+    "ppo": {"trace": 1.0},
+    "a2c": {"entropy": 0.0},
+    "dqn": {"random_cells": 20},
+}
+"""Where tuning started; the defaults are what came of it."""
 CHANGES: Mapping[str, tuple[dict[str, Any], ...]] = {
     "ppo": (
         {"parallel": 4},
@@ -91,9 +97,11 @@ def main() -> None:
         for name in PEERS:
             print(row(name, {}, name, task, scores, arguments.runs), flush=True)
         return
+    print(row(arguments.agent, {}, "the defaults", task, scores, arguments.runs), flush=True)
     for changed in ({}, *CHANGES[arguments.agent]):
-        label = ", ".join(f"{key}={value}" for key, value in changed.items()) or "as it is"
-        print(row(arguments.agent, changed, label, task, scores, arguments.runs), flush=True)
+        label = ", ".join(f"{key}={value}" for key, value in changed.items()) or "start"
+        settings = START[arguments.agent] | changed
+        print(row(arguments.agent, settings, label, task, scores, arguments.runs), flush=True)
 
 
 def row(name: str, changed: Mapping[str, Any], label: str, task: Task, scores: list[ScoreTable], runs: int) -> str:

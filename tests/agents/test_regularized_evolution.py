@@ -69,20 +69,17 @@ def test_the_best_ever_dies_too():
     assert 9 not in parents[10:]
 
 
-def test_the_parent_is_the_best_of_the_sample():
-    rng = np.random.default_rng(3)
-    accuracies = rng.permutation(np.linspace(0.1, 0.9, 1_000))
-    population, sample = 10, 3
-    parents = lineage(accuracies, population=population, sample=sample)
+def test_the_parent_is_the_best_of_the_sample_which_is_drawn_with_repetition():
     ranks = []
-    for child, parent in enumerate(parents, start=population):
-        alive = accuracies[child - population : child]
-        ranks.append(int((alive > accuracies[parent]).sum()))
-    # the best of 3 drawn with repetition among 10 has rank k with ((10-k)^3 - (9-k)^3) / 1000
+    for seed in range(12):
+        accuracies = np.random.default_rng(seed).permutation(np.linspace(0.1, 0.9, 1_000))
+        for child, parent in enumerate(lineage(accuracies, population=10, sample=3, seed=seed), start=10):
+            ranks.append(int((accuracies[child - 10 : child] > accuracies[parent]).sum()))
+    # the best of 3 drawn with repetition among 10 has rank k with ((10-k)^3 - (9-k)^3) / 1000: 0.271 first, not 0.3
     expected = np.array([(10 - k) ** 3 - (9 - k) ** 3 for k in range(10)]) / 1000
     found = np.bincount(ranks, minlength=10) / len(ranks)
-    assert abs(found - expected).max() < 5 * np.sqrt(0.25 / len(ranks))
-    assert found[9] < 0.02  # the worst is a parent only when it is drawn three times
+    assert abs(found - expected).max() < 0.015
+    assert found[9] > 0  # the worst, drawn three times
 
 
 def test_a_sample_of_one_is_a_random_parent_and_a_large_one_the_best_alive():
