@@ -2,7 +2,7 @@
 
     python benchmarks/sb3_speed.py [--rounds 3]
 
-All rows search the same made-up table. PPO learns with one epoch over minibatches of 4,096 (or one rollout, where that
+All rows search the same made-up table. PPO learns with one epoch over minibatches of 3,072 (or one rollout, where that
 is smaller); rollouts have 24 steps per environment. One thread.
 """
 
@@ -73,7 +73,7 @@ def stepping(env: VecEnv, seconds: float = 1.0) -> float:
 def learning(algorithm: type[PPO] | type[MaskablePPO], env: VecEnv, rollouts: int = 4) -> float:
     """Return environment steps per second from rollout to update."""
     rollout = 24 * env.num_envs
-    model = algorithm("MlpPolicy", env, n_steps=24, batch_size=min(rollout, 4_096), n_epochs=1, seed=0)
+    model = algorithm("MlpPolicy", env, n_steps=24, batch_size=min(rollout, 3_072), n_epochs=1, seed=0)
     model.learn(rollout)  # the first one warms up
     began = time.perf_counter()
     model.learn(rollouts * rollout, reset_num_timesteps=False)

@@ -48,7 +48,7 @@ class Moves:
         self.decision_of_edit: NDArray[np.int64] = np.repeat(np.arange(self.decisions), self.choices)
         self.choice_of_edit = np.concatenate([np.arange(k) for k in self.choices]).astype(np.int8)
         self._rows = np.arange(self.widest) < np.array(self.choices)[:, None]
-        self._masks = self._rows.astype(np.int8)
+        self._masks: NDArray[np.int8] = self._rows.astype(np.int8)
         self._masks.flags.writeable = False
         self._codes: Indices | None = None
         if self.free and space.size <= _MAX_CODES:
@@ -68,7 +68,8 @@ class Moves:
 
     def mask(self, step: int) -> NDArray[np.int8]:
         """Return ``int8[widest]``, read-only: the choices that decision ``step`` has in a free space."""
-        return self._masks[step]
+        row: NDArray[np.int8] = self._masks[step]
+        return row
 
     def edit_masks(self, cells: Columns) -> Mask:
         """Return ``bool[n, edits]``, fresh: which rewrites of a decision leave a cell of the space."""
