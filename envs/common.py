@@ -89,6 +89,7 @@ class Judge:
         """Make the task, or take the one given."""
         self.owned = task is None
         self.task = _owned_task(space, **options) if task is None else _given_task(space, task, options)
+        self._alone = self.task.workers == 1
         self.reveal_test, self.info_strings = reveal_test, info_strings
         self._reward = None if reward in (None, self.task.protocol.metric) else _reward_function(reward)
         for name in (reward, self.task.protocol.metric):
@@ -105,7 +106,7 @@ class Judge:
 
     def evaluate(self, index: int) -> Result:
         """Evaluate one cell."""
-        if self.task.workers == 1:
+        if self._alone:
             return self.task.evaluate_index(index)
         return _single(self.task.evaluate_indices(np.array([index])))
 
@@ -247,10 +248,9 @@ def _owned_task(
 
 
 def _given_task(space: str, task: Task, options: dict[str, Any]) -> Task:
-    if options:
-        raise InvalidSetting(
-            f"{', '.join(sorted(options))}: a ready task= brings its own; say it when you make the task."
-        )
+    said = [name for name, value in options.items() if value is not None]
+    if said:
+        raise InvalidSetting(f"{', '.join(sorted(said))}: a ready task= brings its own; say it when you make the task.")
     if task.space.name != space:
         raise InvalidSetting(f"the task searches {task.space.name!r}, this environment is for {space!r}.")
     return task

@@ -273,7 +273,11 @@ class Task:
             accuracy = view.value(self.protocol.metric, slot, index)
             if accuracy != accuracy:
                 raise MissingResult(self._unknown(index, self.protocol.metric, epochs))
-        if not view.has_all(_COSTS) and not math.isinf(self.budget) and math.isnan(view.value(_COSTS[0], slot, index)):
+        if (
+            not math.isinf(self.clock.budget)
+            and not view.has_all(_COSTS)
+            and math.isnan(view.value(_COSTS[0], slot, index))
+        ):
             raise MissingResult(self._unknown(index, _COSTS[0], epochs))
         seconds = view.total_one(_COSTS, slot, index)
         if not self.protocol.charge_repeats:
@@ -334,7 +338,7 @@ class Task:
         self, view: TableView, slots: NDArray[np.int64], rows: Indices, seconds: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return what the rows cost: ``seconds``, but nothing for repeats where those are free."""
-        if not view.has_all(_COSTS) and not math.isinf(self.budget):
+        if not math.isinf(self.clock.budget) and not view.has_all(_COSTS):
             unknown = np.isnan(view.values(_COSTS[0], slots, rows))
             if unknown.any():
                 raise MissingResult(self._unknown(int(rows[np.argmax(unknown)]), _COSTS[0], None))
