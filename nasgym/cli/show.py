@@ -12,11 +12,15 @@ import typer
 
 __all__ = ["counter", "fact", "status", "study_progress", "table"]
 
+_GAP, _FOLDED = 3, 24  # characters between columns, and that a column of words needs at least
 _LINE_SECONDS = 10.0  # between two lines of progress where nothing can be redrawn
 
 
 def table(heads: list[str], rows: list[list[str]], *, title: str = "") -> None:
-    """Print a table on stdout; what looks like a number stands to the right."""
+    """Print a table on stdout; what looks like a number stands to the right.
+
+    Where a terminal is too narrow for it, each row becomes a list of its own.
+    """
     right = [all(_is_number(row[i]) for row in rows) for i in range(len(heads))]
     if not sys.stdout.isatty():
         _plain(heads, rows, right, title)
@@ -26,12 +30,20 @@ def table(heads: list[str], rows: list[list[str]], *, title: str = "") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
-    for head, to_right in zip(heads, right, strict=True):
-        drawn.add_column(Text(head), justify="right" if to_right else "left", overflow="fold")
+    console = Console(highlight=False)
+    if title:
+        console.print(Text(title, style="bold"))
+    firm = [True, *right[1:]]  # names and numbers stay whole, other words may be folded
+    widths = [_width(heads, rows, i) for i in range(len(heads))]
+    if sum(_GAP + (w if f else min(w, _FOLDED)) for w, f in zip(widths, firm, strict=True)) > console.width:
+        _lists(heads, rows)
+        return
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for head, to_right, whole in zip(heads, right, firm, strict=True):
+        drawn.add_column(Text(head), justify="right" if to_right else "left", no_wrap=whole)
     for row in rows:
         drawn.add_row(*map(Text, row))
-    Console().print(drawn)
+    console.print(drawn)
 
 
 def fact(name: str, value: object) -> None:
@@ -107,12 +119,23 @@ def _note(progress: Any) -> str:
 
 
 def _plain(heads: list[str], rows: list[list[str]], right: list[bool], title: str) -> None:
-    widths = [max(len(line[i]) for line in (heads, *rows)) for i in range(len(heads))]
+    widths = [_width(heads, rows, i) for i in range(len(heads))]
     if title:
         typer.echo(title)
     for line in (heads, *rows):
         cells = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True)]
         typer.echo("  ".join(cells).rstrip())
+
+
+def _lists(heads: list[str], rows: list[list[str]]) -> None:
+    for row in rows:
+        typer.secho(row[0], bold=True)
+        for head, cell in zip(heads[1:], row[1:], strict=True):
+            typer.echo(f"  {head}: {cell}")
+
+
+def _width(heads: list[str], rows: list[list[str]], column: int) -> int:
+    return max(len(line[column]) for line in (heads, *rows))
 
 
 def _is_number(text: str) -> bool:

@@ -126,6 +126,7 @@ def test_bad_settings_are_named() -> None:
         t_quantile(0.9, 0)
 
 
+@pytest.mark.filterwarnings("ignore")  # it imports much
 def test_agrees_with_rliable() -> None:
     metrics = pytest.importorskip("rliable.metrics")
     scores = np.random.default_rng(4).normal(size=(50, 3))  # rliable lays out runs x tasks
