@@ -94,8 +94,8 @@ class ConstructEnv(TaskEnv):
         super().__init__(space, illegal, render_mode, options)
         self.action_space = Discrete(self.moves.widest)
         self._decisions, self._free = self.moves.decisions, self.moves.free
-        self._choices: list[int] = []
-        self._begun = False
+        self._step_masks = self.moves.step_masks
+        self._choices = [0] * self._decisions  # nothing can be decided before the first reset
         self._actions = self.moves.widest
         self._none = np.zeros(self._actions, dtype=np.int8)
         self._legal = self._none
@@ -111,10 +111,10 @@ class ConstructEnv(TaskEnv):
         """
         super().reset(seed=seed)
         self.judge.restart(seed)
-        self._begun, self._result = True, None
+        self._result = None
         self._choices = []
         self._cell[:] = 0
-        return self._cell.copy(), {"action_mask": self._next_mask()}
+        return self._cell.copy(), {"action_mask": self._next_mask(0)}
 
     def step(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Take the next decision.
@@ -125,7 +125,7 @@ class ConstructEnv(TaskEnv):
         """
         choices = self._choices
         at = len(choices)
-        if at == self._decisions or not self._begun:
+        if at == self._decisions:
             raise self._over()
         choice = as_action(action, self._actions)
         if not self._legal[choice]:
@@ -133,7 +133,7 @@ class ConstructEnv(TaskEnv):
         choices.append(choice)
         self._cell[at] = choice + 1
         if at + 1 < self._decisions:
-            return self._cell.copy(), 0.0, False, False, {"action_mask": self._next_mask()}
+            return self._cell.copy(), 0.0, False, False, {"action_mask": self._next_mask(at + 1)}
         return self._finish()
 
     def action_masks(self) -> NDArray[np.bool_]:
@@ -141,11 +141,10 @@ class ConstructEnv(TaskEnv):
         masks: NDArray[np.bool_] = self._legal.astype(np.bool_)
         return masks
 
-    def _next_mask(self) -> NDArray[np.int8]:
-        """Return ``int8[actions]``, a fresh array: the choices allowed for the next decision, and remember them."""
-        at = len(self._choices)
+    def _next_mask(self, at: int) -> NDArray[np.int8]:
+        """Return ``int8[actions]``, a fresh array: the choices allowed for decision ``at``, and remember them."""
         if self._free:
-            self._legal = self.moves.mask(at)
+            self._legal = self._step_masks[at]
         else:
             self._legal = self.moves.masks((self._cell - np.int8(1))[:, None], at)[0].view(np.int8)
         return self._legal.copy()

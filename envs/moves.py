@@ -36,6 +36,7 @@ class Moves:
         widest: The most options that a decision has: the number of actions when a cell is built.
         edits: Options of all decisions together: the number of actions when a cell is edited.
         free: Whether every combination of choices is an architecture.
+        step_masks: For each decision ``int8[widest]``, read-only: the choices it has in a free space.
     """
 
     def __init__(self, space: Space) -> None:
@@ -48,8 +49,9 @@ class Moves:
         self.decision_of_edit: NDArray[np.int64] = np.repeat(np.arange(self.decisions), self.choices)
         self.choice_of_edit = np.concatenate([np.arange(k) for k in self.choices]).astype(np.int8)
         self._rows = np.arange(self.widest) < np.array(self.choices)[:, None]
-        self._masks: NDArray[np.int8] = self._rows.astype(np.int8)
-        self._masks.flags.writeable = False
+        masks: NDArray[np.int8] = self._rows.astype(np.int8)
+        masks.flags.writeable = False
+        self.step_masks: list[NDArray[np.int8]] = list(masks)
         self._codes: Indices | None = None
         if self.free and space.size <= _MAX_CODES:
             self._codes = _index_of_code(cast(Hashable, space))
@@ -65,11 +67,6 @@ class Moves:
         if self.free:
             return np.repeat(self._rows[step : step + 1], cells.shape[1], axis=0)
         return self.space.action_mask(cells.T, step)
-
-    def mask(self, step: int) -> NDArray[np.int8]:
-        """Return ``int8[widest]``, read-only: the choices that decision ``step`` has in a free space."""
-        row: NDArray[np.int8] = self._masks[step]
-        return row
 
     def edit_masks(self, cells: Columns) -> Mask:
         """Return ``bool[n, edits]``, fresh: which rewrites of a decision leave a cell of the space."""
