@@ -26,14 +26,22 @@
 #define BLOCK 8
 #define SIDE 4
 #endif
+#if defined(__AVX512F__)
+#define KEEP(v) __asm__("" : "+v"(v)) /* in its register: gcc would load it again for every use */
+#else
+#define KEEP(v)
+#endif
 #define LANES 32
 #define SUMS 16 /* channels by channels of which the weights' gradient is summed at once: 16 KiB, in the first cache */
 #define EPSILON 1e-5f
 #define MOMENTUM 0.1f
+#define UNROLL _Pragma("GCC unroll 8")
 #define INLINE static inline __attribute__((always_inline))
 
 typedef float Vector __attribute__((vector_size(4 * WIDTH)));
 typedef float Stored __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias)); /* in memory, aligned or not */
+typedef float Half __attribute__((vector_size(2 * WIDTH), aligned(4), may_alias));
+typedef float Quarter __attribute__((vector_size(WIDTH), aligned(4), may_alias));
 typedef int32_t Mask __attribute__((vector_size(4 * WIDTH)));
 
 typedef struct {
@@ -51,11 +59,14 @@ typedef struct {
 INLINE Vector load(const float *at) { return *(const Stored *)at; }
 INLINE void store(float *at, Vector v) { *(Stored *)at = v; }
 INLINE Vector zero(void) { return (Vector){0}; }
-INLINE Vector select(Mask m, Vector a, Vector b) { return (Vector)(((Mask)a & m) | ((Mask)b & ~m)); }
+INLINE Vector choose(Mask m, Vector a, Vector b) { return (Vector)(((Mask)a & m) | ((Mask)b & ~m)); }
 
 INLINE float total(Vector v) {
-    float sum = 0;
-    for (int k = 0; k < WIDTH; k++) sum += v[k];
+    float part[WIDTH], sum = 0;
+    store(part, v);
+    *(Half *)part += *(const Half *)(part + WIDTH / 2);
+    *(Quarter *)part += *(const Quarter *)(part + WIDTH / 4);
+    for (int k = 0; k < WIDTH / 4; k++) sum += part[k];
     return sum;
 }
 
@@ -64,7 +75,7 @@ static void relu(const Context *c, const float *in, float *out, int64_t rows) {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t b = 0; b < c->active; b += WIDTH) {
             Vector x = load(in + r * c->stride + b);
-            store(out + r * c->stride + b, select(x < zero(), zero(), x));
+            store(out + r * c->stride + b, choose(x < zero(), zero(), x));
         }
 }
 
@@ -72,7 +83,7 @@ static void relu_backward(const Context *c, const float *r_, const float *dr, fl
     for (int64_t r = 0; r < rows; r++)
         for (int64_t b = 0; b < c->active; b += WIDTH) {
             int64_t at = r * c->stride + b;
-            Vector g = select(load(r_ + at) <= zero(), zero(), load(dr + at));
+            Vector g = choose(load(r_ + at) <= zero(), zero(), load(dr + at));
             store(dx + at, add ? load(dx + at) + g : g);
         }
 }
@@ -116,8 +127,8 @@ INLINE void conv_tile(const Context *c, const Conv *v, int64_t p, int64_t o, int
     const int64_t stride = c->stride;
     float *to = v->out + (p * v->outputs + o) * stride + b;
     Vector sum[BLOCK][2];
-    for (int k = 0; k < block; k++)
-        for (int h = 0; h < 2; h++) {
+    UNROLL for (int k = 0; k < block; k++)
+        UNROLL for (int h = 0; h < 2; h++) {
             sum[k][h] = v->add ? load(to + k * stride + h * WIDTH) : zero();
             if (v->bias) sum[k][h] += v->bias[o + k];
         }
@@ -126,16 +137,15 @@ INLINE void conv_tile(const Context *c, const Conv *v, int64_t p, int64_t o, int
         const float *w = v->weight + pairs[2 * e + 1] * v->tap_step + o * v->out_step;
         for (int64_t i = 0; i < v->inputs; i++, x += stride, w += v->in_step) {
             Vector low = load(x), high = load(x + WIDTH);
-#pragma GCC unroll 8
-            for (int k = 0; k < block; k++) {
+            UNROLL for (int k = 0; k < block; k++) {
                 float scale = w[k * v->out_step];
                 sum[k][0] += low * scale;
                 sum[k][1] += high * scale;
             }
         }
     }
-    for (int k = 0; k < block; k++)
-        for (int h = 0; h < 2; h++) store(to + k * stride + h * WIDTH, sum[k][h]);
+    UNROLL for (int k = 0; k < block; k++)
+        UNROLL for (int h = 0; h < 2; h++) store(to + k * stride + h * WIDTH, sum[k][h]);
 }
 
 /* Forward with in_step = outputs, out_step = 1; the gradient of the input with the two exchanged. */
@@ -151,21 +161,22 @@ static void conv(const Context *c, const Conv *v) {
 
 INLINE void gradient_tile(const Context *c, const float *x, const float *dy, Vector *sums, const int rows,
                           const int columns) {
-    Vector sum[SIDE][4];
-    for (int i = 0; i < rows; i++)
-        for (int o = 0; o < columns; o++) sum[i][o] = sums[i * SUMS + o];
+    Vector sum[SIDE][4], right[4];
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int o = 0; o < columns; o++) sum[i][o] = sums[i * SUMS + o];
     for (int64_t b = 0; b < c->active; b += WIDTH) {
-        Vector right[4];
-        for (int o = 0; o < columns; o++) right[o] = load(dy + o * c->stride + b);
-#pragma GCC unroll 4
-        for (int i = 0; i < rows; i++) {
+        UNROLL for (int o = 0; o < columns; o++) {
+            right[o] = load(dy + o * c->stride + b);
+            KEEP(right[o]);
+        }
+        UNROLL for (int i = 0; i < rows; i++) {
             Vector left = load(x + i * c->stride + b);
-#pragma GCC unroll 4
-            for (int o = 0; o < columns; o++) sum[i][o] += left * right[o];
+            KEEP(left);
+            UNROLL for (int o = 0; o < columns; o++) sum[i][o] += left * right[o];
         }
     }
-    for (int i = 0; i < rows; i++)
-        for (int o = 0; o < columns; o++) sums[i * SUMS + o] = sum[i][o];
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int o = 0; o < columns; o++) sums[i * SUMS + o] = sum[i][o];
 }
 
 static void gradient_pixel(const Context *c, const float *x, const float *dy, Vector *sums, int64_t rows,

@@ -1,0 +1,170 @@
+"""How fast a table fills: one network after the other, and in bundles, side by side.
+
+    python benchmarks/fill.py                       # both ways, each at several numbers of processes and threads
+    python benchmarks/fill.py --layouts 2x1 --repeats 5
+
+Random cells of nb201/cluttered-digits are trained whole, by the recipe of the table. A layout PxT is P processes of T
+threads each. Everything that happens once (imports, the data set, compilation, a first training) comes before the clock
+starts. The ways and layouts take turns, so that a machine with other work treats them alike; each is repeated, and the
+medians count. CPU seconds per cell stand beside the cells per second: they change less where a machine is shared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+DATASET, RECIPE = "cluttered-digits", "cluttered-digits-10"
+WAYS = ("solo", "compiled", "stacked")
+WARM_CELL = 11472
+
+
+class Layout(NamedTuple):
+    """How a machine is divided."""
+
+    processes: int
+    threads: int
+
+    @classmethod
+    def parse(cls, text: str) -> Layout:
+        """Return the layout that prints as ``text``."""
+        processes, threads = text.split("x")
+        return cls(int(processes), int(threads))
+
+    def __str__(self) -> str:
+        return f"{self.processes}x{self.threads}"
+
+
+class Run(NamedTuple):
+    """What one round of a way gave."""
+
+    cells_per_second: float
+    cpu_seconds_per_cell: float
+
+
+_train: Callable[[Sequence[int]], None]
+
+
+def _start(way: str, threads: int, ready: Barrier) -> None:
+    """Prepare a worker: import, load, compile, train once."""
+    global _train
+    import torch
+
+    from nasgym.recipes import get_recipe
+    from nasgym.spaces import NB201
+    from nasgym.training import Trainer, load_dataset
+    from nasgym.training.bundle import BundleTrainer
+
+    torch.set_num_threads(threads)
+    space, recipe = NB201(), get_recipe(RECIPE)
+    data = load_dataset(DATASET, image_size=recipe.image_size)
+    if way == "solo":
+        trainer = Trainer(space, DATASET, recipe, device="cpu", data=data)
+
+        def _train(indices: Sequence[int]) -> None:
+            for row in space.from_index(list(indices)):
+                trainer(row, 0)
+    else:
+        bundles = BundleTrainer(space, DATASET, recipe, device="cpu", data=data, engine=way)  # type: ignore[arg-type]
+
+        def _train(indices: Sequence[int]) -> None:
+            bundles.train([(row, 0) for row in space.from_index(list(indices))])
+
+    _train([WARM_CELL])
+    ready.wait()
+
+
+def _work(indices: Sequence[int]) -> float:
+    """Train the cells; return the CPU seconds of this process, all threads together."""
+    start = time.process_time()
+    _train(indices)
+    return time.process_time() - start
+
+
+def measure(way: str, layout: Layout, cells: Sequence[int], bundle: int) -> Run:
+    """Train all cells once and return the speed."""
+    size = 1 if way == "solo" else bundle
+    chunks = [cells[at : at + size] for at in range(0, len(cells), size)]
+    context = get_context("spawn")
+    ready = context.Barrier(layout.processes + 1)
+    with context.Pool(layout.processes, _start, (way, layout.threads, ready)) as pool:
+        ready.wait()
+        start = time.perf_counter()
+        cpu = pool.map(_work, chunks, chunksize=1)
+        elapsed = time.perf_counter() - start
+    return Run(len(cells) / elapsed, sum(cpu) / len(cells))
+
+
+def sample_cells(count: int, seed: int) -> list[int]:
+    """Return random cells of the space, of all kinds, as a table has them."""
+    from nasgym.spaces import NB201
+
+    return [int(i) for i in np.random.default_rng(seed).choice(NB201().size, count, replace=False)]
+
+
+def hardware() -> str:
+    """Return the processor, the number of cores, and the versions that matter."""
+    import torch
+
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor() or platform.machine()
+    load = f", load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
+    return f"{name}, {os.cpu_count()} cores{load}; torch {torch.__version__}, Python {platform.python_version()}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    cores = os.cpu_count() or 1
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["solo", "compiled"])
+    parser.add_argument("--layouts", nargs="+", type=Layout.parse, default=[Layout(cores, 1), Layout(1, cores)])
+    parser.add_argument("--cells", type=int, default=12)
+    parser.add_argument("--bundle", type=int, default=3, help="members of a bundle")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    cells = sample_cells(chosen.cells, chosen.seed)
+    print(f"{hardware()}\n{len(cells)} random cells, {RECIPE}, {chosen.repeats} repeats, medians")
+    runs: dict[tuple[str, Layout], list[Run]] = {}
+    for _ in range(chosen.repeats):
+        for way in chosen.ways:
+            for layout in chosen.layouts:
+                run = measure(way, layout, cells, chosen.bundle)
+                runs.setdefault((way, layout), []).append(run)
+    report(runs)
+
+
+def report(runs: dict[tuple[str, Layout], list[Run]]) -> None:
+    """Print every way at every layout, and the best of each way against the best solo."""
+    best: dict[str, Run] = {}
+    for (way, layout), own in runs.items():
+        speeds = [run.cells_per_second for run in own]
+        middle = Run(statistics.median(speeds), statistics.median(run.cpu_seconds_per_cell for run in own))
+        spread = f"{min(speeds):.3f} to {max(speeds):.3f}"
+        print(
+            f"{way:9} {layout}: {middle.cells_per_second:.3f} cells/s ({spread}, n={len(own)}), "
+            f"{middle.cpu_seconds_per_cell:.2f} CPU s per cell"
+        )
+        if way not in best or middle.cells_per_second > best[way].cells_per_second:
+            best[way] = middle
+    for way, run in best.items():
+        if way != "solo" and "solo" in best:
+            times = run.cells_per_second / best["solo"].cells_per_second
+            cpu = best["solo"].cpu_seconds_per_cell / run.cpu_seconds_per_cell
+            print(
+                f"{way} against solo, each at its best: {times:.2f} times the cells per second, 1/{cpu:.2f} of the CPU"
+            )
+
+
+if __name__ == "__main__":
+    main()
