@@ -25,6 +25,7 @@ __all__ = ["load_folder"]
 
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 _SPLIT_FOLDERS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
+_RESAMPLING = Image.Resampling.BILINEAR
 _HELD_OUT = 5  # one in five images of a class goes into each split that is not given
 
 Files = dict[str, list[Path]]
@@ -122,8 +123,9 @@ def _decode(path: Path, side: int) -> NDArray[np.uint8]:
     """Return one image as ``uint8[3, side, side]``."""
     try:
         with Image.open(path) as file:
-            upright = ImageOps.exif_transpose(file)
-            square = ImageOps.fit(_rgb(upright), (side, side), Image.Resampling.BILINEAR)
+            ImageOps.exif_transpose(file, in_place=True)
+            image = _rgb(file)
+            square = image if image.size == (side, side) else ImageOps.fit(image, (side, side), _RESAMPLING)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise BrokenImage(f"{path} cannot be decoded ({error}). Repair or remove the file.") from error
     return np.asarray(square, dtype=np.uint8).transpose(2, 0, 1)

@@ -1,0 +1,177 @@
+"""Where a filling puts its results: into a store, or, where there is none, into a file that is merged later."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple, Protocol
+from urllib.parse import quote
+
+from nasgym.errors import StoreDamaged, TableMismatch
+from nasgym.results import Evaluation
+from nasgym.results_file import ResultsWriter, TableMeta, read_results
+from nasgym.store import Cell, Store
+
+__all__ = ["Failure", "FailureLog", "FileResults", "FillResults", "StoreResults"]
+
+_CLAIM_SECONDS = 86_400.0  # longer than any bundle; a process of this machine that died gives its claims up at once
+
+
+class Failure(NamedTuple):
+    """A cell that could not be trained, and why."""
+
+    cell: Cell
+    reason: str
+
+
+class FailureLog:
+    """The failures of one table, a line of JSON each; a failed cell that was trained later stays in the log.
+
+    Args:
+        path: The file; made at the first failure.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, failures: Iterable[Failure]) -> None:
+        """Add failures; several processes may do so at once."""
+        date = datetime.now(UTC).isoformat(timespec="seconds")
+        lines = [
+            json.dumps({"index": cell.index, "seed": cell.seed, "reason": reason, "date": date}) + "\n"
+            for cell, reason in failures
+        ]
+        if not lines:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab", buffering=0) as file:
+            file.write("".join(lines).encode())  # one write: lines of several processes do not mix
+
+    def read(self) -> dict[Cell, str]:
+        """Return the failed cells and their last reasons; a line that was cut off is left out."""
+        found: dict[Cell, str] = {}
+        if self.path.is_file():
+            for line in self.path.read_text(errors="replace").splitlines():
+                with suppress(ValueError, KeyError, TypeError):
+                    record = json.loads(line)
+                    found[Cell(int(record["index"]), int(record["seed"]))] = str(record["reason"])
+        return found
+
+
+class FillResults(Protocol):
+    """What a filling needs of the place where its results go."""
+
+    def begin(self, table: TableMeta) -> None:
+        """Make or check the table; raises `TableMismatch` where it was made with another recipe or data set."""
+
+    def done(self) -> set[Cell]:
+        """Return the cells that have results."""
+
+    def failures(self) -> FailureLog:
+        """Return the log of failures of the table."""
+
+    def claim(self, cells: Sequence[Cell]) -> list[Cell]:
+        """Return those of the cells that nobody else has or trains, claimed."""
+
+    def put(self, evaluations: Iterable[Evaluation]) -> None:
+        """Keep results; they are on the disk when this returns."""
+
+    def release(self, cells: Iterable[Cell]) -> None:
+        """Give up claims."""
+
+
+class StoreResults:
+    """Results in a store. Several fillings may work on one table at once: claims keep them apart.
+
+    Args:
+        store: The store; must not be read-only.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._table: TableMeta | None = None
+
+    @property
+    def table(self) -> TableMeta:
+        """The table that is filled."""
+        assert self._table is not None, "begin() comes first"
+        return self._table
+
+    def begin(self, table: TableMeta) -> None:
+        """Make or check the table."""
+        self.store.ensure_table(table.key, table.size, recipe=table.recipe, fingerprint=table.fingerprint)
+        self._table = table
+
+    def done(self) -> set[Cell]:
+        """Return the cells that have results."""
+        return {Cell(e.index, e.seed) for e in self.store.scan(self.table.key)}
+
+    def failures(self) -> FailureLog:
+        """Return the log of failures, a file in the store's folder."""
+        return FailureLog(self.store.path / "failures" / f"{quote(str(self.table.key), safe='')}.jsonl")
+
+    def claim(self, cells: Sequence[Cell]) -> list[Cell]:
+        """Return those of the cells that were free."""
+        return self.store.claim_all(self.table.key, cells, _CLAIM_SECONDS)
+
+    def put(self, evaluations: Iterable[Evaluation]) -> None:
+        """Put results into the table."""
+        self.store.put(self.table.key, evaluations, on_conflict="keep")
+
+    def release(self, cells: Iterable[Cell]) -> None:
+        """Give up claims."""
+        self.store.release_all(self.table.key, cells)
+
+
+class FileResults:
+    """Results in a file, for places without a store; `nasgym.store.Store.merge` takes it in elsewhere.
+
+    One filling writes one file.
+
+    Args:
+        path: The file; what is whole in it is kept and continued.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._table: TableMeta | None = None
+
+    @property
+    def table(self) -> TableMeta:
+        """The table that is filled."""
+        assert self._table is not None, "begin() comes first"
+        return self._table
+
+    def begin(self, table: TableMeta) -> None:
+        """Check what the file holds of the table."""
+        for row in self._rows():
+            known = row.table
+            if known.key == table.key and (known.recipe, known.fingerprint) != (table.recipe, table.fingerprint):
+                raise TableMismatch(
+                    f"{self.path} holds {table.key} made with another recipe or data set. Take another file."
+                )
+        self._table = table
+
+    def done(self) -> set[Cell]:
+        """Return the cells that have results."""
+        return {Cell(e.index, e.seed) for table, e in self._rows() if table.key == self.table.key}
+
+    def failures(self) -> FailureLog:
+        """Return the log of failures, a file beside the results."""
+        return FailureLog(self.path.with_name(self.path.name + ".failures.jsonl"))
+
+    def claim(self, cells: Sequence[Cell]) -> list[Cell]:
+        """Return all cells: nobody else writes this file."""
+        return list(cells)
+
+    def put(self, evaluations: Iterable[Evaluation]) -> None:
+        """Append results."""
+        with ResultsWriter(self.path, append=True) as writer:
+            writer.write(self.table, evaluations)
+
+    def release(self, cells: Iterable[Cell]) -> None:
+        """Do nothing: there are no claims."""
