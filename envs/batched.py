@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nasgym.envs.base import RENDER_MODES, check_render_mode, observation_space
 from nasgym.envs.common import EpisodeOver, Judge, TaskOptions
 from nasgym.envs.moves import Illegal, Moves, check_illegal, legal_actions
+from nasgym.envs.rows import row_objects
 from nasgym.errors import InvalidAction, InvalidSetting, UnknownName
 from nasgym.spaces.base import Mask
 from nasgym.task import Outcome, Task
@@ -257,11 +258,6 @@ def put(info: Info, report: Report, rows: Rows, n: int) -> None:
             info[f"_{key}"] = np.zeros(n, dtype=np.bool_)
         info[key][rows] = values
         info[f"_{key}"][rows] = True
-
-
-def row_objects(rows: NDArray[np.int8]) -> NDArray[np.object_]:
-    """Return an object array ``[k]`` of the rows ``int8[k, m]``, each an array of its own."""
-    return np.fromiter(np.ascontiguousarray(rows), dtype=object, count=len(rows))
 
 
 def _autoreset_mode(mode: Mode) -> AutoresetMode:

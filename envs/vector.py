@@ -8,10 +8,11 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from nasgym.envs.batched import BatchedEnv, Info, Mode, Report, Rows, Stepped, nothing, reset_mask, row_objects
+from nasgym.envs.batched import BatchedEnv, Info, Mode, Report, Rows, Stepped, nothing, reset_mask
 from nasgym.envs.common import TaskOptions
 from nasgym.envs.edit import RewardMode, check_max_edits, check_reward_mode, starting_cells
 from nasgym.envs.moves import Illegal, legal_actions
+from nasgym.envs.rows import RowPool
 from nasgym.errors import InvalidSetting
 from nasgym.spaces.base import Mask
 from nasgym.task import Outcome
@@ -53,6 +54,7 @@ class ConstructVectorEnv(BatchedEnv):
         self._length = min(self._decisions, self._limit or self._decisions)
         self._set_actions(self.moves.widest, all_legal=self.moves.free and min(self.moves.choices) == self.moves.widest)
         self._together: int | None = None  # the decision that all are at; None where they are apart
+        self._final_rows = RowPool()
         self._every = np.ones(self.num_envs, dtype=np.bool_)  # templates: a copy is cheaper than making a new one
         self._all_legal = np.ones((self.num_envs, self.moves.widest), dtype=np.int8)
 
@@ -103,7 +105,7 @@ class ConstructVectorEnv(BatchedEnv):
             return observations, rewards, terminated, truncated, info
         self._begin_together()
         again = self._info_together()
-        again.update(final_obs=row_objects(observations), _final_obs=self._every.copy())
+        again.update(final_obs=self._final_rows.hand_out(observations), _final_obs=self._every.copy())
         again.update(final_info=info, _final_info=self._every.copy())
         return self._observe(), rewards, terminated, truncated, again
 
