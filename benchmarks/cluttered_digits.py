@@ -5,7 +5,7 @@ settings below, one thread each, and prints how well the mean of some seeds rank
 Every training is appended to the CSV file at once; started again, it goes on where it was.
 
     python benchmarks/cluttered_digits.py run --settings final --cells 100 --seeds 6 --jobs 2
-    python benchmarks/cluttered_digits.py report
+    python benchmarks/cluttered_digits.py report --seeds 4
     python benchmarks/cluttered_digits.py plot
 """
 
@@ -67,12 +67,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
         "final": FINAL,
         "1,500 images, 12 epochs": _setting({"sizes": (1500, 3000, 1000)}, epochs=12),
         "12 epochs": _setting(epochs=12),
-        "learning rate 0.1": _setting(learning_rate=0.1),
-        "more noise": _setting({"noise": 50}),
-        "less noise": _setting({"noise": 20}),
-        "3 fragments": _setting({"fragments": 3}),
-        "4 channels": _setting(channels=4),
-        "4,500 images, 7 epochs": _setting({"sizes": (4500, 3000, 1000)}, epochs=7),
+        "learning rate 0.05": _setting(learning_rate=0.05),
     }
 )
 
@@ -130,11 +125,11 @@ def _rows(table: Path) -> Iterator[dict[str, str]]:
             yield from csv.DictReader(file)
 
 
-def matrix(table: Path, setting: str, column: str) -> tuple[list[int], Floats]:
-    """Return the cells that have every seed of a setting, and one column of theirs, ``float64[cells, seeds]``."""
+def matrix(table: Path, setting: str, column: str, limit: int) -> tuple[list[int], Floats]:
+    """Return the cells with every seed below ``limit`` that a setting has, and a column, ``float64[cells, seeds]``."""
     found: dict[int, dict[int, float]] = {}
     for row in _rows(table):
-        if row["setting"] == setting:
+        if row["setting"] == setting and int(row["seed"]) < limit:
             found.setdefault(int(row["cell"]), {})[int(row["seed"])] = float(row[column])
     seeds = max((len(by_seed) for by_seed in found.values()), default=0)
     cells = [cell for cell, by_seed in found.items() if len(by_seed) == seeds]
@@ -169,14 +164,14 @@ def reliability(accuracies: Floats) -> float:
     return float(signal / (signal + noise / 3))
 
 
-def report(table: Path) -> None:
-    """Print every setting in the table."""
+def report(table: Path, limit: int) -> None:
+    """Print every setting in the table, by its seeds below ``limit``."""
     for name in dict.fromkeys(row["setting"] for row in _rows(table)):
-        cells, valid = matrix(table, name, "valid")
+        cells, valid = matrix(table, name, "valid", limit)
         seeds = valid.shape[1]
-        _, test = matrix(table, name, "test")
-        _, train_accuracy = matrix(table, name, "train")
-        _, seconds = matrix(table, name, "cpu_seconds")
+        _, test = matrix(table, name, "test", limit)
+        _, train_accuracy = matrix(table, name, "train", limit)
+        _, seconds = matrix(table, name, "cpu_seconds", limit)
         print(f"\n{name}: {len(cells)} connected cells, {seeds} seeds")
         for split, a in (("valid", valid), ("test", test)):
             print(f"  {split} accuracy of cells (mean over seeds): {_spread(a.mean(axis=1))}")
@@ -191,7 +186,27 @@ def report(table: Path) -> None:
             noise = a.var(axis=1, ddof=1).mean() ** 0.5
             print(f"  {part}: standard deviation of a seed {noise:.4f}, reliability of three {reliability(a):.3f}")
         print(f"  valid with test, means over seeds: rho {spearmanr(valid.mean(axis=1), test.mean(axis=1))[0]:.3f}")
-        _by_epoch(table, name, seeds)
+        _by_epoch(table, name, cells)
+        if name != "final":
+            _beside_final(table, name)
+
+
+def _beside_final(table: Path, name: str) -> None:
+    """Print how a setting ranks the cells that it shares with the final one, by the means of the seeds there are."""
+    means = [_means(table, setting) for setting in (name, "final")]
+    shared = sorted(means[0].keys() & means[1].keys())
+    a, b = (np.array([m[cell] for cell in shared]) for m in means)
+    upper = b >= np.median(b)
+    both = [f"{spearmanr(x, y)[0]:.3f}" for x, y in ((a, b), (a[upper], b[upper]))]
+    print(f"  with the final setting on {len(shared)} shared cells: rho {both[0]}, in the upper half {both[1]}")
+
+
+def _means(table: Path, setting: str) -> dict[int, float]:
+    found: dict[int, list[float]] = {}
+    for row in _rows(table):
+        if row["setting"] == setting:
+            found.setdefault(int(row["cell"]), []).append(float(row["valid"]))
+    return {cell: float(np.mean(accuracies)) for cell, accuracies in found.items()}
 
 
 def _spread(values: Floats) -> str:
@@ -199,18 +214,22 @@ def _spread(values: Floats) -> str:
     return f"{low:.3f} to {high:.3f}, quartiles {quarter:.3f} {middle:.3f} {three:.3f}"
 
 
-def _by_epoch(table: Path, name: str, seeds: int) -> None:
+def _by_epoch(table: Path, name: str, cells: list[int]) -> None:
     """Print how the valid accuracy of one seed after each epoch ranks like the final mean over the other seeds."""
-    curves: dict[int, list[list[float]]] = {}
+    first: dict[int, list[float]] = {}
+    others: dict[int, list[float]] = {}
     for row in _rows(table):
         if row["setting"] == name:
-            curves.setdefault(int(row["cell"]), []).append([float(a) for a in row["valid_by_epoch"].split()])
-    a = np.array([c for c in curves.values() if len(c) == seeds])  # [cells, seeds, epochs]
-    others = a[:, 1:, -1].mean(axis=1)
-    print("  rho by epoch:", " ".join(f"{spearmanr(a[:, 0, e], others)[0]:.2f}" for e in range(a.shape[2])))
+            curve = [float(a) for a in row["valid_by_epoch"].split()]
+            if row["seed"] == "0":
+                first[int(row["cell"])] = curve
+            else:
+                others.setdefault(int(row["cell"]), []).append(curve[-1])
+    a, final = np.array([first[c] for c in cells]), np.array([np.mean(others[c]) for c in cells])
+    print("  rho by epoch:", " ".join(f"{spearmanr(a[:, e], final)[0]:.2f}" for e in range(a.shape[1])))
 
 
-def plot(table: Path, folder: Path) -> None:
+def plot(table: Path, folder: Path, limit: int) -> None:
     """Draw sample images, and the two means of seeds against each other."""
     import matplotlib
 
@@ -223,7 +242,7 @@ def plot(table: Path, folder: Path) -> None:
     images = cluttered_digits().train.images[:40, 0].numpy()
     sheet = images.reshape(4, 10, 12, 12).transpose(0, 2, 1, 3).reshape(48, 120)
     plt.imsave(folder / "cluttered-digits.png", np.kron(sheet, np.ones((6, 6), dtype=np.uint8)), cmap="gray")
-    _, valid = matrix(table, "final", "valid")
+    _, valid = matrix(table, "final", "valid", limit)
     half = valid.shape[1] // 2
     first, second = 100 * valid[:, :half].mean(axis=1), 100 * valid[:, half : 2 * half].mean(axis=1)
     upper = valid.mean(axis=1) >= np.median(valid.mean(axis=1))
@@ -251,9 +270,9 @@ def main() -> None:
     if chosen.do == "run":
         run(chosen.settings, chosen.cells, chosen.seeds, chosen.jobs, chosen.table)
     elif chosen.do == "report":
-        report(chosen.table)
+        report(chosen.table, chosen.seeds)
     else:
-        plot(chosen.table, IMAGES)
+        plot(chosen.table, IMAGES, chosen.seeds)
 
 
 if __name__ == "__main__":
