@@ -9,9 +9,9 @@ from nasgym.cli.options import DEFAULT_TASK, StorePath
 __all__ = ["demo"]
 
 AGENTS = ("random_search", "local_search", "regularized_evolution:small")
-RUNS = 2
-BUDGET = 60.0  # simulated seconds per run: what a slow machine may spend
-MAX_EVALUATIONS = 7  # what a quick one needs
+RUNS = 3
+BUDGET = 50.0  # simulated seconds per run: what a slow machine may spend
+MAX_EVALUATIONS = 6  # what a quick one needs
 
 
 def demo(
