@@ -31,7 +31,7 @@ from nasgym.training.progress import EpochReport, to_evaluation
 
 __all__ = ["Trainer"]
 
-_EVALUATION_BATCH = {"cpu": 250, "cuda": 2000}  # images; what measured best, see docs/training.md
+_EVALUATION_BATCH = {"cpu": 250, "cuda": 2000}  # images; on a CPU what fits into its cache, see docs/training.md
 _CHECKPOINT_SECONDS = 60.0
 _SMALLEST_SIDE = 5  # pixels; two halvings leave more than one, which batch norm needs
 

@@ -57,6 +57,15 @@ def test_the_seed_and_nothing_else_decides(data: ImageData, recipe: MakeRecipe) 
     assert _numbers(first) != _numbers(other)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_cuda_device_repeats_itself(data: ImageData, recipe: MakeRecipe) -> None:
+    made = recipe(flip=True, crop_padding=1)
+    trainers = [Trainer(SPACE, "cluttered-digits", made, device="cuda", data=data) for _ in range(2)]
+    first, again = (trainer(CELL, 0) for trainer in trainers)
+    assert _numbers(first) == _numbers(again)
+
+
 class _Killed(Exception):
     """Stands for the end of the process."""
 
