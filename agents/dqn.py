@@ -25,12 +25,14 @@ class DQN(Agent):
     learning_rate: float = setting(3e-3, f"Step size of Adam ({TUNED}; the library has 1e-4).", above=0)
     updates: int = setting(8, f"Gradient steps after each batch of finished cells ({TUNED}).", low=1)
     batch: int = setting(64, f"Choices per gradient step ({TUNED}).", low=1)
-    random_cells: int = setting(20, f"Cells chosen at random before learning begins ({TUNED}).", low=0)
+    random_cells: int = setting(10, f"Cells chosen at random before learning begins ({TUNED}).", low=0)
     exploring_cells: int = setting(60, f"Cells over which random choices fade out ({TUNED}).", low=1)
     exploration: float = setting(0.05, "Share of random choices after that (the library's default).", low=0, high=1)
-    target_interval: int = setting(4, f"Batches of cells between copies to the target network ({TUNED}).", low=1)
+    target_interval: int = setting(
+        4, "Batches of cells between copies to the target network (a choice, not tuned).", low=1
+    )
     discount: float = setting(1.0, "Discount: only the last step is rewarded, so 1.", above=0, high=1)
-    hidden: int = setting(64, f"Units of each of the two hidden layers ({TUNED}).", low=1)
+    hidden: int = setting(64, "Units of each of the two hidden layers (the library's default).", low=1)
     reward: str = setting(
         "standardised",
         "'standardised' (clipped standard score among all cells of the run so far), 'rank' among them, or 'accuracy'.",
