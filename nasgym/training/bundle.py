@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from ctypes import CDLL
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ __all__ = ["BundleTrainer", "Engine", "Job"]
 
 Job: TypeAlias = tuple[NDArray[np.integer], int]
 """One training: a genotype ``int8[6]`` and a seed."""
-Engine: TypeAlias = Literal["auto", "compiled", "stacked"]
+Engine: TypeAlias = Literal["auto", "compiled", "stacked", "alone"]
 
 
 class _Networks(Protocol):
@@ -49,10 +49,11 @@ class _Networks(Protocol):
 class BundleTrainer(Trainer):
     """Trains many architectures at once: weights, data order, batch-norm statistics and results of each are its own.
 
-    Two engines give each member what `Trainer` gives it alone, up to floating-point rounding. ``"compiled"`` (CPU)
-    runs each member through kernels compiled at the first use by the machine's C compiler, as many members side by
-    side as PyTorch has threads. ``"stacked"`` (any device) runs all members as one `BundleNetwork`. ``"auto"`` takes
-    the first where it can. What each costs: docs/bundles.md.
+    Every engine gives each member what `Trainer` gives it, up to floating-point rounding. ``"compiled"`` (CPU) runs
+    each member through kernels compiled at the first use by the machine's C compiler, as many members side by side as
+    PyTorch has threads. ``"stacked"`` (any device) runs all members as one `BundleNetwork`. ``"alone"`` is `Trainer`,
+    member by member. ``"auto"`` is ``"compiled"`` on a CPU (``"alone"`` where there is no compiler) and ``"stacked"``
+    elsewhere, by what measured best: docs/bundles.md.
 
     Args:
         space: The search space; bundles know ``nb201``.
@@ -60,7 +61,7 @@ class BundleTrainer(Trainer):
         recipe: How to train.
         device: As in `Trainer`.
         data: The data set where it is at hand already; None: loaded by its name.
-        engine: ``"auto"``, ``"compiled"`` or ``"stacked"``.
+        engine: ``"auto"``, ``"compiled"``, ``"stacked"`` or ``"alone"``.
 
     Raises:
         InvalidSetting: The device or the engine cannot be used, or the recipe has a value out of its bounds.
@@ -81,17 +82,13 @@ class BundleTrainer(Trainer):
         if space.name != "nb201":
             raise InvalidSetting(f"bundles know the search space 'nb201'; got {space.name!r}. Use Trainer.")
         self._kernels = _kernels(engine, self.device)
-
-    @property
-    def engine(self) -> str:
-        """Which engine trains, ``"compiled"`` or ``"stacked"``."""
-        return "stacked" if self._kernels is None else "compiled"
+        self.engine = _chosen(engine, self.device, self._kernels)
 
     def train(self, jobs: Sequence[Job], on_result: Callable[[Evaluation], None] | None = None) -> list[Evaluation]:
         """Train all ``jobs`` and return their evaluations in the same order.
 
         A member that diverges disturbs no other. The seconds of an evaluation are its share of the bundle's where
-        members are stacked, and those of one thread where they are not: they are no measure of a training alone.
+        members are stacked, and those of one thread where they are compiled: no measure of a training alone.
 
         Args:
             jobs: Genotypes ``int8[6]`` with seeds; they may repeat.
@@ -105,7 +102,8 @@ class BundleTrainer(Trainer):
         """
         checked = [(self._checked_row(row), _checked_seed(seed)) for row, seed in jobs]
         found: dict[int, Evaluation] = {}
-        with memory_guard(f"training a bundle of {len(checked)} by {self.recipe.name}"):
+        repeatable = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
+        with memory_guard(f"training a bundle of {len(checked)} by {self.recipe.name}"), repeatable:
             for number, reports in self._trained(checked):
                 row, seed = checked[number]
                 found[number] = self._evaluation(row, seed, reports, len(checked))
@@ -131,16 +129,22 @@ class BundleTrainer(Trainer):
         if not jobs:
             return
         self._splits()  # loaded here, once, before threads want it
-        macro, seeds = self._macro(), [seed for _, seed in jobs]
-        if self._kernels is None:
-            rows = np.stack([row for row, _ in jobs])
-            networks = StackedNetworks(rows, macro, self.recipe, seeds, self.device)
+        if self._kernels is not None:
+            yield from self._trained_compiled(self._kernels, jobs)
+        elif self.engine == "stacked":
+            rows, seeds = np.stack([row for row, _ in jobs]), [seed for _, seed in jobs]
+            networks = StackedNetworks(rows, self._macro(), self.recipe, seeds, self.device)
             yield from enumerate(self._epochs(networks, seeds))
-            return
+        else:
+            for number, (row, seed) in enumerate(jobs):
+                yield number, self._train(row, seed)
+
+    def _trained_compiled(self, kernels: CDLL, jobs: Sequence[Job]) -> Iterator[tuple[int, list[EpochReport]]]:
+        macro = self._macro()
         weights = [member_network(row, macro, seed).state_dict() for row, seed in jobs]  # the generator is global
         with ThreadPoolExecutor(min(len(jobs), torch.get_num_threads())) as pool:
             waiting = {
-                pool.submit(self._alone, self._kernels, row, seed, own): number
+                pool.submit(self._compiled, kernels, row, seed, own): number
                 for number, ((row, seed), own) in enumerate(zip(jobs, weights, strict=True))
             }
             try:
@@ -149,7 +153,7 @@ class BundleTrainer(Trainer):
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _alone(
+    def _compiled(
         self, kernels: CDLL, row: NDArray[np.integer], seed: int, weights: Mapping[str, Tensor]
     ) -> list[EpochReport]:
         """Train one member by the compiled kernels."""
@@ -208,9 +212,9 @@ def _checked_seed(seed: int) -> int:
 
 def _kernels(engine: Engine, device: torch.device) -> CDLL | None:
     """Return the compiled kernels where the engine is to use them."""
-    if engine not in ("auto", "compiled", "stacked"):
-        raise InvalidSetting(f"engines are 'auto', 'compiled' and 'stacked'; got {engine!r}.")
-    if engine == "stacked" or (engine == "auto" and device.type != "cpu"):
+    if engine not in get_args(Engine):
+        raise InvalidSetting(f"engines are {', '.join(get_args(Engine))}; got {engine!r}.")
+    if engine in ("stacked", "alone") or (engine == "auto" and device.type != "cpu"):
         return None
     if device.type != "cpu":
         raise InvalidSetting(f"the engine 'compiled' runs on the CPU; got the device {str(device)!r}. Take 'stacked'.")
@@ -218,3 +222,12 @@ def _kernels(engine: Engine, device: torch.device) -> CDLL | None:
     if kernels is None and engine == "compiled":
         raise InvalidSetting("the engine 'compiled' needs a C compiler (cc, gcc or clang, or one named by CC).")
     return kernels
+
+
+def _chosen(engine: Engine, device: torch.device, kernels: CDLL | None) -> Engine:
+    """Return what ``"auto"`` means here."""
+    if engine != "auto":
+        return engine
+    if kernels is not None:
+        return "compiled"
+    return "alone" if device.type == "cpu" else "stacked"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
-from nasgym.errors import StoreDamaged, TableMismatch
+from nasgym.errors import TableMismatch
 from nasgym.results import Evaluation
 from nasgym.results_file import ResultsWriter, TableMeta, read_results
 from nasgym.store import Cell, Store
@@ -68,6 +67,9 @@ class FillResults(Protocol):
     def begin(self, table: TableMeta) -> None:
         """Make or check the table; raises `TableMismatch` where it was made with another recipe or data set."""
 
+    def end(self) -> None:
+        """Close what `begin` opened."""
+
     def done(self) -> set[Cell]:
         """Return the cells that have results."""
 
@@ -106,6 +108,9 @@ class StoreResults:
         self.store.ensure_table(table.key, table.size, recipe=table.recipe, fingerprint=table.fingerprint)
         self._table = table
 
+    def end(self) -> None:
+        """Leave the store open: it was given."""
+
     def done(self) -> set[Cell]:
         """Return the cells that have results."""
         return {Cell(e.index, e.seed) for e in self.store.scan(self.table.key)}
@@ -130,7 +135,7 @@ class StoreResults:
 class FileResults:
     """Results in a file, for places without a store; `nasgym.store.Store.merge` takes it in elsewhere.
 
-    One filling writes one file.
+    One filling writes one file at a time.
 
     Args:
         path: The file; what is whole in it is kept and continued.
@@ -138,27 +143,35 @@ class FileResults:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._table: TableMeta | None = None
-
-    @property
-    def table(self) -> TableMeta:
-        """The table that is filled."""
-        assert self._table is not None, "begin() comes first"
-        return self._table
+        self._open: tuple[TableMeta, ResultsWriter] | None = None
+        self._done: set[Cell] = set()
 
     def begin(self, table: TableMeta) -> None:
-        """Check what the file holds of the table."""
-        for row in self._rows():
-            known = row.table
-            if known.key == table.key and (known.recipe, known.fingerprint) != (table.recipe, table.fingerprint):
-                raise TableMismatch(
-                    f"{self.path} holds {table.key} made with another recipe or data set. Take another file."
-                )
-        self._table = table
+        """Open the file and check what it holds of the table."""
+        known = self.path.exists() and self.path.stat().st_size > 0
+        with ExitStack() as cleanup:
+            writer = cleanup.enter_context(ResultsWriter(self.path, append=True))  # drops an end that was cut off
+            for held, evaluation in read_results(self.path) if known else ():
+                if held.key == table.key:
+                    self._check(held, table)
+                    self._done.add(Cell(evaluation.index, evaluation.seed))
+            cleanup.pop_all()
+        self._open = table, writer
+
+    def _check(self, held: TableMeta, table: TableMeta) -> None:
+        if (held.recipe, held.fingerprint) != (table.recipe, table.fingerprint):
+            raise TableMismatch(
+                f"{self.path} holds {table.key} made with another recipe or data set: take another file."
+            )
+
+    def end(self) -> None:
+        """Close the file."""
+        if self._open is not None:
+            self._open[1].close()
 
     def done(self) -> set[Cell]:
         """Return the cells that have results."""
-        return {Cell(e.index, e.seed) for table, e in self._rows() if table.key == self.table.key}
+        return set(self._done)
 
     def failures(self) -> FailureLog:
         """Return the log of failures, a file beside the results."""
@@ -170,8 +183,11 @@ class FileResults:
 
     def put(self, evaluations: Iterable[Evaluation]) -> None:
         """Append results."""
-        with ResultsWriter(self.path, append=True) as writer:
-            writer.write(self.table, evaluations)
+        assert self._open is not None, "begin() comes first"
+        table, writer = self._open
+        rows = list(evaluations)
+        writer.write(table, rows)
+        self._done.update(Cell(row.index, row.seed) for row in rows)
 
     def release(self, cells: Iterable[Cell]) -> None:
         """Do nothing: there are no claims."""

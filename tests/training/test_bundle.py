@@ -33,7 +33,7 @@ CELLS = [np.array(row, dtype=np.int8) for row in HAND_PICKED]
 CELLS += list(SPACE.sample(np.random.default_rng(0), 4).astype(np.int8))
 
 needs_compiler = pytest.mark.skipif(load_kernels() is None, reason="there is no C compiler here")
-ENGINES = pytest.mark.parametrize("engine", [pytest.param("compiled", marks=needs_compiler), "stacked"])
+ENGINES = pytest.mark.parametrize("engine", [pytest.param("compiled", marks=needs_compiler), "stacked", "alone"])
 
 
 def _losses(evaluation: Evaluation) -> list[float]:
@@ -107,14 +107,18 @@ def test_threads_change_nothing(data: ImageData, recipe: MakeRecipe) -> None:
     assert [_losses(r) for r in one] == [_losses(r) for r in several]
 
 
-def test_without_a_compiler_bundles_are_stacked(
+def test_without_a_compiler_members_train_one_by_one(
     data: ImageData, recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NASGYM_COMPILE", "0")
     load_kernels.cache_clear()
     try:
         trainer = BundleTrainer(SPACE, "cluttered-digits", recipe(), device="cpu", data=data)
-        assert trainer.engine == "stacked"
+        assert trainer.engine == "alone"
+        (result,) = trainer.train([(CELLS[3], 1)])
+        assert _losses(result) == _losses(
+            Trainer(SPACE, "cluttered-digits", recipe(), device="cpu", data=data)(CELLS[3], 1)
+        )
         with pytest.raises(InvalidSetting, match="C compiler"):
             BundleTrainer(SPACE, "cluttered-digits", recipe(), device="cpu", data=data, engine="compiled")
     finally:

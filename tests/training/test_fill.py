@@ -1,0 +1,190 @@
+"""Filling tables: nothing is lost, nothing is trained twice, and what fails is known."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nasgym.errors import DeviceMemoryExhausted, InvalidSetting, TableMismatch
+from nasgym.executors import Processes
+from nasgym.results import Evaluation
+from nasgym.results_file import TableMeta
+from nasgym.store import Cell, Store
+from nasgym.training import Trainer
+from nasgym.training.bundle import BundleTrainer, Job
+from nasgym.training.fill import FillProgress, FillReport, _Filling, cells_of, fill
+from nasgym.training.fill_results import Failure, FailureLog, FileResults, FillResults, StoreResults
+from nasgym.training.fill_work import Plan
+from tests.training.fill_helpers import DEADLY, KEY, RECIPE, SPACE, tiny_data, work_or_die
+
+CELLS = [Cell(index, seed) for seed in (0, 1) for index in (1462, 11472, 17)]
+ROOT = Path(__file__).parents[2]
+
+
+def _fill(results: FillResults, cells: Sequence[Cell] = CELLS, **options: Any) -> FillReport:
+    wanted = {"data": tiny_data(), "device": "cpu", "workers": 1, "members": 4, **options}
+    return fill(SPACE, KEY.dataset, wanted.pop("recipe", RECIPE), cells, results, **wanted)
+
+
+def _counts(report: FillReport) -> tuple[int, int, int, int, int]:
+    return report.wanted, report.present, report.trained, report.elsewhere, len(report.failures)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def test_every_cell_gets_the_result_of_a_training_alone(store: Store) -> None:
+    seen: list[FillProgress] = []
+    assert _counts(_fill(StoreResults(store), on_progress=seen.append)) == (6, 0, 6, 0, 0)
+    assert [p.done for p in seen] == [4, 6]
+    assert seen[0].seconds_left is not None and seen[0].seconds_left > 0
+    assert seen[1].seconds_left == 0
+    trainer = Trainer(SPACE, KEY.dataset, RECIPE, device="cpu", data=tiny_data())
+    for cell in CELLS:
+        stored = store.get(KEY, cell.index, cell.seed)
+        alone = trainer(SPACE.from_index([cell.index])[0], int(cell.seed))
+        assert stored is not None
+        assert stored.value("valid_loss", 1) == pytest.approx(alone.value("valid_loss", 1), rel=0.01)
+    assert store.meta(KEY).fingerprint == tiny_data().fingerprint
+
+
+def test_what_is_there_is_not_trained_again(store: Store) -> None:
+    _fill(StoreResults(store), CELLS[:4])
+    before = list(store.scan(KEY))
+    assert _counts(_fill(StoreResults(store), [*CELLS, *CELLS])) == (6, 4, 2, 0, 0)
+    assert _counts(_fill(StoreResults(store))) == (6, 6, 0, 0, 0)
+    after = list(store.scan(KEY))
+    assert all(evaluation in after for evaluation in before)
+
+
+def test_cells_of_another_filling_are_left_to_it(store: Store) -> None:
+    results, other = StoreResults(store), StoreResults(Store(store.path))
+    meta = TableMeta(KEY, SPACE.size)
+    other.begin(meta)
+    assert other.claim(CELLS[:2]) == CELLS[:2]
+    assert _counts(_fill(results)) == (6, 0, 4, 2, 0)
+    other.release(CELLS[:2])
+    assert _counts(_fill(results)) == (6, 4, 2, 0, 0)
+
+
+def test_a_recipe_or_data_set_that_differs_is_refused(store: Store, tmp_path: Path) -> None:
+    for results in (StoreResults(store), FileResults(tmp_path / "results.nasgym")):
+        _fill(results, CELLS[:1])
+        with pytest.raises(TableMismatch):
+            _fill(results, recipe=replace(RECIPE, learning_rate=0.5))
+        with pytest.raises(TableMismatch):
+            _fill(results, data=replace(tiny_data(), fingerprint="another"))
+
+
+def test_a_file_takes_the_results_where_there_is_no_store(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "results.nasgym"
+    _fill(FileResults(path), CELLS[:4])
+    path.write_bytes(path.read_bytes()[:-7])  # as a cut-off leaves it: the last result is lost
+    assert _counts(_fill(FileResults(path))) == (6, 3, 3, 0, 0)
+    store.merge(path)
+    assert _counts(_fill(StoreResults(store))) == (6, 6, 0, 0, 0)
+
+
+def _limited(fits: Callable[[Sequence[Job]], bool], sizes: list[int]) -> Callable[..., list[Evaluation]]:
+    """Return a `BundleTrainer.train` for a device on which not every bundle fits."""
+    train = BundleTrainer.train
+
+    def limited(self: BundleTrainer, jobs: Sequence[Job], on_result: object = None) -> list[Evaluation]:
+        sizes.append(len(jobs))
+        if not fits(jobs):
+            raise DeviceMemoryExhausted("too large")
+        return train(self, jobs)
+
+    return limited
+
+
+def test_a_bundle_that_does_not_fit_is_halved(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(BundleTrainer, "train", _limited(lambda jobs: len(jobs) < 3, sizes))
+    assert _counts(_fill(StoreResults(store), members=6)) == (6, 0, 6, 0, 0)
+    assert sizes == [6, 3, 1, 2, 3, 1, 2]
+
+
+def test_a_cell_that_fails_is_recorded_and_tried_again_on_request(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = SPACE.from_index([17])[0].tolist()
+    with monkeypatch.context() as patch:
+        patch.setattr(BundleTrainer, "train", _limited(lambda jobs: bad not in [r.tolist() for r, _ in jobs], []))
+        report = _fill(StoreResults(store))
+    assert _counts(report) == (6, 0, 4, 0, 2)
+    assert {failure.cell for failure in report.failures} == {Cell(17, 0), Cell(17, 1)}
+    assert "too large" in report.failures[0].reason
+    again = _fill(StoreResults(store))
+    assert _counts(again) == (6, 4, 0, 0, 2)
+    assert set(again.failures) == set(report.failures)
+    assert _counts(_fill(StoreResults(store), retry_failed=True)) == (6, 4, 2, 0, 0)
+    assert _counts(_fill(StoreResults(store))) == (6, 6, 0, 0, 0)
+
+
+def test_a_log_of_failures_survives_a_cut(tmp_path: Path) -> None:
+    log = FailureLog(tmp_path / "new" / "log.jsonl")
+    assert log.read() == {}
+    log.append([Failure(Cell(1, 0), "first"), Failure(Cell(2, 0), "other")])
+    log.append([Failure(Cell(1, 0), "second")])
+    log.path.write_text(log.path.read_text() + '{"index": 3, "se')
+    assert log.read() == {Cell(1, 0): "second", Cell(2, 0): "other"}
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_costs_one_cell(store: Store) -> None:
+    results = StoreResults(store)
+    results.begin(TableMeta(KEY, SPACE.size))
+    plan = Plan("nb201", KEY.dataset, RECIPE, "cpu", "auto", tiny_data())
+    filling = _Filling(results, CELLS[:4], False, None)
+    report = filling.run(Processes(2), partial(work_or_die, plan), 4)
+    assert _counts(report) == (4, 0, 3, 0, 1)
+    assert report.failures[0].cell == DEADLY
+    assert "died" in report.failures[0].reason
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_it_goes_on_where_it_was(store: Store) -> None:
+    """The driver is killed with signal 9 while two workers have bundles; every acknowledged cell is there."""
+    command = [sys.executable, str(ROOT / "tests/training/fill_helpers.py"), str(store.path), "60"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, env=environment, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(3)]
+        time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        lines += process.stdout.readlines()
+    acknowledged = int([line for line in lines if line.endswith("\n")][-1])
+    assert store.verify() == []
+    stored = sum(1 for _ in store.scan(KEY))
+    assert 6 <= acknowledged <= stored < 60
+    report = _fill(StoreResults(store), cells_of(SPACE, [0], limit=60), members=20)
+    assert _counts(report) == (60, stored, 60 - stored, 0, 0)  # the claims of the dead are void
+
+
+def test_cells_of_a_table() -> None:
+    whole = cells_of(SPACE, [0, 1])
+    assert len(set(whole)) == 2 * SPACE.size
+    assert [cell.seed for cell in whole[:: SPACE.size]] == [0, 1]
+    unique = cells_of(SPACE, [0], unique=True)
+    assert len(unique) == len(set(SPACE.canonical(SPACE.from_index(range(SPACE.size))).tolist()))
+    rows = SPACE.from_index([cell.index for cell in whole[: SPACE.size]])
+    assert (rows[1:] != rows[:-1]).sum(axis=1).mean() < 1.5  # at random it is 4.8
+
+
+@pytest.mark.parametrize("option", [{"members": 0}, {"workers": 0}, {"device": "gpu"}])
+def test_numbers_out_of_bounds_are_named(option: dict[str, object], store: Store) -> None:
+    with pytest.raises(InvalidSetting):
+        _fill(StoreResults(store), **option)
