@@ -74,6 +74,15 @@ def test_a_masked_agent_proposes_only_what_is_legal_and_the_others_are_repaired(
     free.step(np.array([3, 0]))
 
 
+def test_where_every_choice_is_legal_maskable_ppo_is_ppo():
+    trails = []
+    for name in ("ppo", "maskable_ppo"):
+        task = synthetic_task(budget=400.0)
+        get_agent(name).search(task, 4)
+        trails.append(task.trajectory.arrays().indices.tolist())
+    assert trails[0] == trails[1]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_search_leaves_threads_and_generators_as_they_were(name):
     random.seed(1)
