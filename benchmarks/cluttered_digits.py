@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,15 +31,18 @@ from nasgym.recipes import DATASETS, Recipe, get_recipe
 from nasgym.spaces import NB201
 from nasgym.training.digits import Clutter
 
+if TYPE_CHECKING:
+    from nasgym.training import Trainer
+
 DATASET = "cluttered-digits"
 ALL_NONE = 1651  # the index of the cell of nothing but `none`, the representative of all cells without a path
 CELL_SEED = 0
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "cluttered_digits.csv"
 IMAGES = HERE.parent / "docs" / "images"
-COLUMNS = ("setting", "cell", "seed", "train", "valid", "test", "cpu_seconds", "valid_by_epoch")
+COLUMNS = ("setting", "cell", "seed", "train", "valid", "test", "engine", "cpu_seconds", "valid_by_epoch")
 
-Job = tuple[str, int, int]
+Job = tuple[str, int, int, str]
 Floats = NDArray[np.float64]
 
 
@@ -65,6 +69,7 @@ def _setting(clutter: Mapping[str, object] = MappingProxyType({}), **recipe: obj
 SETTINGS: Mapping[str, Setting] = MappingProxyType(
     {
         "final": FINAL,
+        "final, one by one": FINAL,  # with --engine solo: bundles give the same up to rounding
         "1,500 images, 12 epochs": _setting({"sizes": (1500, 3000, 1000)}, epochs=12),
         "12 epochs": _setting(epochs=12),
         "learning rate 0.05": _setting(learning_rate=0.05),
@@ -86,30 +91,32 @@ def train(job: Job) -> tuple[object, ...]:
     import torch
 
     from nasgym.training import Trainer
+    from nasgym.training.bundle import BundleTrainer
     from nasgym.training.digits import cluttered_digits
 
     torch.set_num_threads(1)
-    name, index, seed = job
+    name, index, seed, engine = job
     setting, space = SETTINGS[name], NB201()
     if name not in _TRAINERS:
-        data = cluttered_digits(setting.clutter)
-        _TRAINERS[name] = Trainer(space, DATASET, setting.recipe, device="cpu", data=data)
+        kind = Trainer if engine == "solo" else BundleTrainer
+        _TRAINERS[name] = kind(space, DATASET, setting.recipe, device="cpu", data=cluttered_digits(setting.clutter))
+    trainer, genotype = _TRAINERS[name], space.from_index([index])[0]
     start = time.process_time()
-    result = _TRAINERS[name](space.from_index([index])[0], seed)
+    result = trainer.train([(genotype, seed)])[0] if isinstance(trainer, BundleTrainer) else trainer(genotype, seed)
     seconds = time.process_time() - start
     by_epoch = " ".join(f"{a:.4f}" for a in result.series["valid_accuracy"].values)
     accuracies = (result.train_accuracy, result.valid_accuracy, result.test_accuracy)
-    return (*job, *(f"{a:.4f}" for a in accuracies if a is not None), f"{seconds:.2f}", by_epoch)
+    return (*job[:3], *(f"{a:.4f}" for a in accuracies if a is not None), engine, f"{seconds:.2f}", by_epoch)
 
 
-_TRAINERS: dict[str, object] = {}
+_TRAINERS: dict[str, Trainer] = {}
 
 
-def run(settings: Iterable[str], cells: int, seeds: int, jobs: int, table: Path) -> None:
+def run(settings: Iterable[str], cells: int, seeds: int, jobs: int, table: Path, engine: str) -> None:
     """Train what the table misses, seed by seed, and append each row as soon as it is there."""
     done = {(row["setting"], int(row["cell"]), int(row["seed"])) for row in _rows(table)}
     wanted = [(s, cell, seed) for s in settings for seed in range(seeds) for cell in connected_cells(cells)]
-    missing = [job for job in wanted if job not in done]
+    missing = [(*job, engine) for job in wanted if job not in done]
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool, table.open("a", newline="") as file:
         writer = csv.writer(file)
         if not done:
@@ -265,10 +272,11 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--engine", choices=("bundle", "solo"), default="bundle", help="bundles are faster")
     parser.add_argument("--table", type=Path, default=TABLE)
     chosen = parser.parse_args()
     if chosen.do == "run":
-        run(chosen.settings, chosen.cells, chosen.seeds, chosen.jobs, chosen.table)
+        run(chosen.settings, chosen.cells, chosen.seeds, chosen.jobs, chosen.table, chosen.engine)
     elif chosen.do == "report":
         report(chosen.table, chosen.seeds)
     else:
