@@ -70,12 +70,6 @@ CHANGES: Mapping[str, tuple[dict[str, Any], ...]] = {
         {"random_cells": 10},
         {"exploring_cells": 30},
         {"exploring_cells": 100},
-        {"exploration": 0.15},
-        {"target_interval": 1},
-        {"target_interval": 12},
-        {"hidden": 32},
-        {"reward": "rank"},
-        {"reward": "accuracy"},
     ),
 }
 PEERS = ("random_search", "regularized_evolution", "local_search", "reinforce")
