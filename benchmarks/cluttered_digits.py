@@ -161,7 +161,8 @@ def agreement(accuracies: Floats, size: int) -> tuple[float, float]:
 def upper_half(accuracies: Floats) -> Floats:
     """Return the rows of the cells at or above the median of their mean over all seeds."""
     means = accuracies.mean(axis=1)
-    return accuracies[means >= np.median(means)]
+    upper: Floats = accuracies[means >= np.median(means)]
+    return upper
 
 
 def reliability(accuracies: Floats) -> float:
