@@ -97,5 +97,5 @@ class _InMemory(Store):
         rows = {metric: known.get(metric, unknown)[None] for metric in metrics}
         return Columns((0,), rows, np.ones((1, len(self._accuracies)), dtype=np.bool_), generation=0)
 
-    def __reduce__(self) -> tuple[Callable[..., _InMemory], tuple[Any, ...]]:  # type: ignore[override]  # no path
+    def __reduce__(self) -> tuple[Callable[..., _InMemory], tuple[Any, ...]]:
         return type(self), (self._key, self._accuracies, self._seconds)
