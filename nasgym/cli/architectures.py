@@ -126,7 +126,7 @@ def _describe(benchmark: Benchmark, index: int) -> None:
     show.fact("index", f"{index} of {space.name}, {space.size:,} architectures")
     canonical = int(space.canonical(genotype)[0])
     same = "" if canonical == index else f": {space.to_str(space.from_index([canonical]))[0]}"
-    show.fact("same network as", f"{canonical}{same}")
+    show.fact("class of equal cells", f"{canonical}{same}")
     data = DATASETS.get(benchmark.key.dataset)
     if data is not None:
         macro = get_recipe(benchmark.key.recipe).macro(data.classes, data.channels, data.resolution)

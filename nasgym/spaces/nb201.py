@@ -111,8 +111,9 @@ class NB201:
     def canonical(self, genotypes: NDArray[np.integer]) -> Indices:
         """Return the index of each architecture's class representative, the lowest index of the class.
 
-        Two architectures are in one class when their networks compute the same function of the same trained
-        operations: zero inputs are propagated, skips are looked through, sums are orderless (5,773 classes).
+        Zero inputs are propagated, skips are looked through, sums are orderless (5,773 classes). Members of a class
+        compute the same of the same weights, but for one thing: a convolution of zeros counts as zero, as in the
+        published rule, while the batch norm behind it adds a trained bias per channel.
         """
         return nb201_classes.representatives()[self.index(genotypes)]
 

@@ -20,8 +20,8 @@ Rule: TypeAlias = Literal["plain", "skips", "official", "canonical"]
 ``official``: a ``none`` is zero as well, the rule behind the published 6,466. ``canonical``: zeros vanish from sums,
 a sum of nothing is zero, and a sum that is looked through stays one addend (5,773). (Flattening sums as well would
 join them into 4,930.) A convolution of zero counts as zero, as in the published rule; what it really adds is the
-bias of its batch norm, a constant per channel. But for that, members of a class run the same floating-point
-operations in another order of addends."""
+bias of its batch norm, a constant per channel (telling those apart would give 6,024). But for that, members of a
+class run the same floating-point operations in another order of addends."""
 
 _ZERO = "#"
 _NUM_NODES = 4

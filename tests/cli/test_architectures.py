@@ -20,7 +20,7 @@ def test_query_shows_every_stored_training(run: Run, filled: Path) -> None:
     said = run("query", "7", "--task", TASK, "--store", filled).stdout
     space = get_space("nb201")
     assert f"architecture: {space.to_str(space.from_index([7]))[0]}" in said
-    assert "parameters: " in said and "FLOPs: " in said and "same network as: " in said
+    assert "parameters: " in said and "FLOPs: " in said and "class of equal cells: " in said
     rows = [line.split()[:3] for line in said.splitlines() if line.startswith("nb201-")]
     assert rows == [
         ["nb201-12", "0", "12"],
