@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 import nasgym
-from nasgym.cli import architectures, comparing, demonstrating, listing, storing
+from nasgym.cli import architectures, comparing, demonstrating, filling, listing, storing
 from nasgym.errors import NasgymError
 
 __all__ = ["app", "main"]
@@ -81,6 +81,7 @@ app.command("demo")(demonstrating.demo)
 app.command("compare")(comparing.compare)
 app.command("query")(architectures.query)
 app.command("train")(architectures.train)
+app.command("fill")(filling.fill)
 app.command("agents")(listing.agents)
 app.command("tasks")(listing.tasks)
 app.command("info")(listing.info)

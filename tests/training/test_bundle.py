@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from nasgym.errors import InvalidArchitecture, InvalidSetting
-from nasgym.recipes import Recipe
+from nasgym.recipes import Recipe, get_recipe
 from nasgym.results import SPLITS, Evaluation
 from nasgym.spaces import NB201
-from nasgym.training import ImageData, Trainer
+from nasgym.training import ImageData, Trainer, load_dataset
 from nasgym.training.bundle import BundleTrainer, Engine
 from nasgym.training.bundle_compiler import load_kernels
 
@@ -133,3 +133,19 @@ def test_bad_input_is_named(data: ImageData, recipe: MakeRecipe) -> None:
         trainer.train([(CELLS[0], -1)])
     with pytest.raises(InvalidSetting, match="engines are"):
         BundleTrainer(SPACE, "cluttered-digits", recipe(), data=data, engine="fast")  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_full_trainings_reach_the_same_accuracies() -> None:
+    """One cell, six seeds, the embedded data set and its recipe: equal in distribution, and near seed by seed."""
+    made = get_recipe("cluttered-digits-10")
+    data = load_dataset("cluttered-digits", image_size=made.image_size)
+    cell, seeds = SPACE.from_index([11472])[0], range(6)
+    together = BundleTrainer(SPACE, "cluttered-digits", made, device="cpu", data=data, engine="compiled")
+    alone = Trainer(SPACE, "cluttered-digits", made, device="cpu", data=data)
+    first = np.array([result.valid_accuracy for result in together.train([(cell, seed) for seed in seeds])])
+    second = np.array([alone(cell, seed).valid_accuracy for seed in seeds])
+    noise = np.sqrt((first.var(ddof=1) + second.var(ddof=1)) / len(seeds))
+    assert abs(first.mean() - second.mean()) < 4 * noise + 0.002
+    assert first.min() > 0.5

@@ -1,0 +1,103 @@
+"""`nasgym fill`: a whole table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nasgym.cli import show
+from nasgym.cli.options import DEFAULT_TASK, Device, StorePath, TaskName
+from nasgym.errors import InvalidSetting, UnknownName
+
+if TYPE_CHECKING:
+    from nasgym.training.fill import FillProgress, FillReport
+    from nasgym.training.fill_results import FillResults
+
+__all__ = ["fill"]
+
+_SHOWN_FAILURES = 10
+
+
+def fill(
+    task: TaskName = DEFAULT_TASK,
+    recipe: Annotated[str | None, typer.Option(help="The training recipe.  [default: the data set's]")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 1,
+    unique: Annotated[bool, typer.Option("--unique", help="Of equal networks train only one.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many architectures.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes.  [default: one per core]")] = None,
+    members: Annotated[int | None, typer.Option(min=1, help="Trainings per bundle.")] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")] = False,
+    device: Device = "auto",
+    into: Annotated[
+        Path | None, typer.Option("--into", metavar="FILE", help="A file for the results, instead of the store.")
+    ] = None,
+    store: StorePath = None,
+) -> None:
+    """Train every missing cell of a table. May be stopped at any moment, and run several times at once on one store.
+
+    \b
+    Examples:
+      nasgym fill --task nb201/cluttered-digits --seeds 3
+      nasgym fill --unique --limit 100 --into results.nasgym
+    """  # noqa: D301 - \b keeps the lines of an example apart
+    from nasgym.recipes import check_dataset, default_recipe, get_recipe
+    from nasgym.spaces import get_space
+    from nasgym.training.fill import cells_of
+    from nasgym.training.fill import fill as fill_table
+
+    name, slash, dataset = task.partition("/")
+    if not slash:
+        raise UnknownName("task", task, [DEFAULT_TASK], "A task is written space/dataset.")
+    space, found = get_space(name), get_recipe(recipe or default_recipe(check_dataset(dataset)))
+    cells = cells_of(space, range(seeds), unique=unique, limit=limit)
+    with show.counter(f"filling {task}", total=1.0) as advance:
+        report = fill_table(
+            *(space, dataset, found, cells, _results(into, store)),
+            workers=workers,
+            members=members,
+            device=device,
+            retry_failed=retry_failed,
+            on_progress=lambda progress: advance(_share(progress), _note(progress)),
+        )
+    _tell(report)
+
+
+def _results(into: Path | None, store: Path | None) -> FillResults:
+    from nasgym.store import Store
+    from nasgym.training.fill_results import FileResults, StoreResults
+
+    if into is None:
+        return StoreResults(Store(store))
+    if store is not None:
+        raise InvalidSetting("results go into a store or into a file: give --store or --into, not both.")
+    return FileResults(into)
+
+
+def _share(progress: FillProgress) -> float:
+    return (progress.done + progress.failed + progress.elsewhere) / max(progress.total, 1)
+
+
+def _note(progress: FillProgress) -> str:
+    left = progress.seconds_left
+    failed = f", {progress.failed} failed" if progress.failed else ""
+    time_left = "" if left is None else f", {left / 3600:.1f} h left" if left >= 3600 else f", {left / 60:.0f} min left"
+    return f"{progress.done:,} of {progress.total:,}{failed}, {progress.cells_per_second:.2f} cells/s{time_left}"
+
+
+def _tell(report: FillReport) -> None:
+    """Print what was done; exit code 1 where something failed."""
+    show.fact("cells wanted", f"{report.wanted:,}")
+    show.fact("there already", f"{report.present:,}")
+    show.fact("trained now", f"{report.trained:,} in {report.seconds:.0f} s")
+    if report.elsewhere:
+        show.fact("left to another filling", f"{report.elsewhere:,}")
+    for failure in report.failures[:_SHOWN_FAILURES]:
+        where = f"architecture {failure.cell.index}, seed {failure.cell.seed}"
+        typer.secho(f"error: {where} failed: {failure.reason}", fg="red", err=True)
+    if report.failures:
+        typer.secho(
+            f"error: {len(report.failures):,} cells failed; --retry-failed tries them again.", fg="red", err=True
+        )
+        raise typer.Exit(1)
