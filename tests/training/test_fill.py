@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from nasgym.errors import DeviceMemoryExhausted, InvalidSetting, TableMismatch
+from nasgym.errors import DeviceMemoryExhausted, InvalidSetting, StoreFull, StoreReadOnly, TableMismatch
 from nasgym.executors import Processes
 from nasgym.results import Evaluation
 from nasgym.results_file import TableMeta
@@ -95,6 +95,30 @@ def test_a_file_takes_the_results_where_there_is_no_store(store: Store, tmp_path
     assert _counts(_fill(FileResults(path))) == (6, 3, 3, 0, 0)
     store.merge(path)
     assert _counts(_fill(StoreResults(store))) == (6, 6, 0, 0, 0)
+
+
+def test_a_store_that_cannot_be_written_is_named_before_anything_is_trained(store: Store) -> None:
+    _fill(StoreResults(store), CELLS[:1])
+    readonly = Store(store.path, readonly=True)
+    with pytest.raises(StoreReadOnly):
+        _fill(StoreResults(readonly), on_progress=lambda _: pytest.fail("trained"))
+
+
+def test_a_disk_that_fills_up_loses_nothing_stored(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = StoreResults(store)
+    put, written = results.put, []
+
+    def limited(evaluations: Iterable[Evaluation]) -> None:
+        if written:
+            raise StoreFull("no room")
+        written.append(1)
+        put(evaluations)
+
+    monkeypatch.setattr(results, "put", limited)
+    with pytest.raises(StoreFull):
+        _fill(results, members=2)
+    assert sum(1 for _ in store.scan(KEY)) == 2
+    assert _counts(_fill(StoreResults(store))) == (6, 2, 4, 0, 0)  # the claims were given up
 
 
 def _limited(fits: Callable[[Sequence[Job]], bool], sizes: list[int]) -> Callable[..., list[Evaluation]]:
