@@ -212,3 +212,21 @@ def test_cells_of_a_table() -> None:
 def test_numbers_out_of_bounds_are_named(option: dict[str, object], store: Store) -> None:
     with pytest.raises(InvalidSetting):
         _fill(StoreResults(store), **option)
+
+
+def test_a_place_without_lmdb_and_gymnasium_fills_a_file(tmp_path: Path, store: Store) -> None:
+    path = tmp_path / "results.nasgym"
+    code = f"""
+import sys
+sys.modules["lmdb"] = sys.modules["gymnasium"] = None
+from nasgym.training.fill import fill
+from nasgym.training.fill_results import FileResults
+from tests.training.fill_helpers import KEY, RECIPE, SPACE, tiny_data
+from nasgym.store import Cell
+cells = [Cell(17, 0), Cell(1462, 0)]
+fill(SPACE, KEY.dataset, RECIPE, cells, FileResults({str(path)!r}), data=tiny_data(), device="cpu", workers=1)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
+    store.merge(path)
+    assert _counts(_fill(StoreResults(store))) == (6, 2, 4, 0, 0)
