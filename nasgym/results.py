@@ -1,7 +1,8 @@
 """What one training gave: the `Evaluation`, its metric names, and its bytes.
 
-The bytes of a record are ``magic "NG" | version u8 | crc32 u32 | deflated body``; the body is ``length u32 | JSON
-header | arrays``, little-endian. Nothing in a record can run code, and what went in comes out bit for bit.
+The bytes of a record are ``magic "NG" | version u8 | crc32 u32 | deflated body``, little-endian. The checksum is that of
+the body, begun with the version; the body is ``length u32 | JSON header | arrays``. Nothing in a record can run code, and
+what went in comes out bit for bit.
 """
 
 from __future__ import annotations
@@ -225,7 +226,7 @@ def encode(evaluation: Evaluation) -> bytes:
                 arrays.append(series.epochs.astype("<i8").tobytes())
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     body = zlib.compress(b"".join([_LENGTH.pack(len(text)), text, *arrays]), 6)
-    return _HEAD.pack(_MAGIC, RECORD_VERSION, zlib.crc32(body)) + body
+    return _HEAD.pack(_MAGIC, RECORD_VERSION, _checksum(RECORD_VERSION, body)) + body
 
 
 def decode(data: bytes) -> Evaluation:
@@ -283,7 +284,7 @@ def _verified_body(data: bytes) -> bytes:
         raise StoreDamaged(f"a record starts with {magic!r} instead of {_MAGIC!r}.")
     if version > RECORD_VERSION:
         raise StoreSchemaError(f"a record has version {version}, this nasgym reads up to {RECORD_VERSION}: upgrade it.")
-    if zlib.crc32(memoryview(data)[_HEAD.size :]) != checksum:
+    if _checksum(version, memoryview(data)[_HEAD.size :]) != checksum:
         raise StoreDamaged("the checksum of a record does not match its bytes. Run `nasgym store verify`.")
     inflate = zlib.decompressobj()
     try:
@@ -295,6 +296,11 @@ def _verified_body(data: bytes) -> bytes:
     if not inflate.eof:
         raise StoreDamaged("a record is cut off.")
     return body
+
+
+def _checksum(version: int, body: bytes | memoryview) -> int:
+    """Return the crc32 of the version and the body, so that a changed version is noticed as well."""
+    return zlib.crc32(body, version)
 
 
 def _narrowest(values: NDArray[np.float64]) -> str:

@@ -63,7 +63,7 @@ def test_a_mutated_record_is_damaged_and_nothing_else(evaluation: Evaluation, da
 def packed(body: bytes) -> bytes:
     """Return a record whose checksum is right, whatever it holds."""
     squeezed = zlib.compress(body)
-    return struct.pack("<2sBI", b"NG", 1, zlib.crc32(squeezed)) + squeezed
+    return struct.pack("<2sBI", b"NG", 1, zlib.crc32(squeezed, 1)) + squeezed
 
 
 @given(EVALUATIONS, st.data())
@@ -118,6 +118,13 @@ def test_a_newer_record_says_so() -> None:
     data = bytearray(encode(Evaluation(1, 0, 1, {})))
     data[2] = 9
     with pytest.raises(StoreSchemaError, match="has version 9, this nasgym reads up to 1"):
+        decode(bytes(data))
+
+
+def test_a_changed_version_is_damage() -> None:
+    data = bytearray(encode(Evaluation(1, 0, 1, {})))
+    data[2] = 0
+    with pytest.raises(StoreDamaged, match="checksum"):
         decode(bytes(data))
 
 
