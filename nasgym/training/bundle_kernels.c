@@ -33,6 +33,7 @@
 #endif
 #define LANES 32
 #define SUMS 16 /* channels by channels of which the weights' gradient is summed at once: 16 KiB, in the first cache */
+#define CHANNELS 64 /* whose batch norms go through memory together */
 #define EPSILON 1e-5f
 #define MOMENTUM 0.1f
 #define UNROLL _Pragma("GCC unroll 8")
@@ -216,66 +217,95 @@ static void conv_gradient(const Context *c, const int32_t *start, const float *x
             }
 }
 
+/* Sums over one row of lanes. */
+INLINE Vector row_sum(const Context *c, const float *x) {
+    Vector even = zero(), odd = zero();
+    for (int64_t b = 0; b < c->active; b += 2 * WIDTH) {
+        even += load(x + b);
+        odd += load(x + b + WIDTH);
+    }
+    return even + odd;
+}
+
+INLINE Vector row_squares(const Context *c, const float *x, float mean) {
+    Vector even = zero(), odd = zero();
+    for (int64_t b = 0; b < c->active; b += 2 * WIDTH) {
+        Vector low = (load(x + b) - mean) * load(c->mask + b);
+        Vector high = (load(x + b + WIDTH) - mean) * load(c->mask + b + WIDTH);
+        even += low * low;
+        odd += high * high;
+    }
+    return even + odd;
+}
+
+INLINE Vector row_products(const Context *c, const float *d, const float *x, float mean) {
+    Vector even = zero(), odd = zero();
+    for (int64_t b = 0; b < c->active; b += 2 * WIDTH) {
+        even += load(d + b) * (load(x + b) - mean);
+        odd += load(d + b + WIDTH) * (load(x + b + WIDTH) - mean);
+    }
+    return even + odd;
+}
+
+/* Every pixel of up to CHANNELS channels from `first`, in the order of memory; `at` is where its row begins. */
+#define EACH_ROW(k, at)                                   \
+    for (int64_t p_ = 0; p_ < pixels; p_++)               \
+        for (int64_t k = 0, at = (p_ * channels + first) * c->stride; k < rows; k++, at += c->stride)
+
 /* saved and running: [mean or its like][channels], then the second one. The variance takes a pass of its own. */
 static void norm(const Context *c, const float *y, float *out, int64_t pixels, int64_t channels, const float *scale,
                  const float *bias, float *saved, float *running, int64_t add) {
-    const int64_t stride = c->stride, step = channels * stride;
     const float count = (float)(pixels * c->n);
-    for (int64_t k = 0; k < channels; k++) {
-        const float *from = y + k * stride;
-        Vector even = zero(), odd = zero();
-        for (int64_t p = 0; p < pixels; p++)
-            for (int64_t b = 0; b < c->active; b += 2 * WIDTH) {
-                even += load(from + p * step + b);
-                odd += load(from + p * step + b + WIDTH);
-            }
-        const float mean = total(even + odd) / count;
-        even = odd = zero();
-        for (int64_t p = 0; p < pixels; p++)
-            for (int64_t b = 0; b < c->active; b += 2 * WIDTH) {
-                Vector low = (load(from + p * step + b) - mean) * load(c->mask + b);
-                Vector high = (load(from + p * step + b + WIDTH) - mean) * load(c->mask + b + WIDTH);
-                even += low * low;
-                odd += high * high;
-            }
-        const float variance = total(even + odd) / count, inverse = 1 / sqrtf(variance + EPSILON);
-        saved[k] = mean;
-        saved[channels + k] = inverse;
-        running[k] += MOMENTUM * (mean - running[k]);
-        running[channels + k] += MOMENTUM * (variance * count / (count - 1) - running[channels + k]);
-        const float a = scale[k] * inverse, shift = bias[k];
-        float *to = out + k * stride;
-        for (int64_t p = 0; p < pixels; p++)
-            for (int64_t b = 0; b < c->active; b += WIDTH) {
-                Vector v = ((load(from + p * step + b) - mean) * a + shift) * load(c->mask + b);
-                store(to + p * step + b, add ? load(to + p * step + b) + v : v);
+    for (int64_t first = 0; first < channels; first += CHANNELS) {
+        const int64_t rows = channels - first < CHANNELS ? channels - first : CHANNELS;
+        float *mean = saved + first, *inverse = saved + channels + first, a[CHANNELS];
+        Vector sums[CHANNELS], squares[CHANNELS];
+        memset(sums, 0, sizeof(Vector) * rows);
+        memset(squares, 0, sizeof(Vector) * rows);
+        EACH_ROW(k, at) sums[k] += row_sum(c, y + at);
+        for (int64_t k = 0; k < rows; k++) mean[k] = total(sums[k]) / count;
+        EACH_ROW(k, at) squares[k] += row_squares(c, y + at, mean[k]);
+        for (int64_t k = 0; k < rows; k++) {
+            const float variance = total(squares[k]) / count;
+            float *means = running + first + k, *variances = means + channels;
+            *means += MOMENTUM * (mean[k] - *means);
+            *variances += MOMENTUM * (variance * count / (count - 1) - *variances);
+            inverse[k] = 1 / sqrtf(variance + EPSILON);
+            a[k] = scale[first + k] * inverse[k];
+        }
+        EACH_ROW(k, at)
+            for (int64_t b = at; b < at + c->active; b += WIDTH) {
+                Vector v = ((load(y + b) - mean[k]) * a[k] + bias[first + k]) * load(c->mask + b - at);
+                store(out + b, add ? load(out + b) + v : v);
             }
     }
 }
 
 static void norm_backward(const Context *c, const float *dout, const float *y, float *dy, int64_t pixels,
                           int64_t channels, const float *scale, const float *saved, float *dscale, float *dbias) {
-    const int64_t stride = c->stride, step = channels * stride;
     const float count = (float)(pixels * c->n);
-    for (int64_t k = 0; k < channels; k++) {
-        const float mean = saved[k], inverse = saved[channels + k];
-        const float *g = dout + k * stride, *from = y + k * stride;
-        Vector sum = zero(), product = zero();
-        for (int64_t p = 0; p < pixels; p++)
-            for (int64_t b = 0; b < c->active; b += WIDTH) {
-                Vector d = load(g + p * step + b);
-                sum += d;
-                product += d * (load(from + p * step + b) - mean);
-            }
-        dbias[k] = total(sum);
-        dscale[k] = total(product) * inverse;
-        const float a = scale[k] * inverse, first = dbias[k] / count, second = dscale[k] * inverse / count;
-        float *to = dy + k * stride;
-        for (int64_t p = 0; p < pixels; p++)
-            for (int64_t b = 0; b < c->active; b += WIDTH) {
-                Vector centred = load(from + p * step + b) - mean;
-                store(to + p * step + b,
-                      (load(g + p * step + b) - first - centred * second) * a * load(c->mask + b));
+    for (int64_t first = 0; first < channels; first += CHANNELS) {
+        const int64_t rows = channels - first < CHANNELS ? channels - first : CHANNELS;
+        const float *mean = saved + first, *inverse = saved + channels + first;
+        float a[CHANNELS], one[CHANNELS], two[CHANNELS];
+        Vector sums[CHANNELS], products[CHANNELS];
+        memset(sums, 0, sizeof(Vector) * rows);
+        memset(products, 0, sizeof(Vector) * rows);
+        EACH_ROW(k, at) {
+            sums[k] += row_sum(c, dout + at);
+            products[k] += row_products(c, dout + at, y + at, mean[k]);
+        }
+        for (int64_t k = 0; k < rows; k++) {
+            dbias[first + k] = total(sums[k]);
+            dscale[first + k] = total(products[k]) * inverse[k];
+            a[k] = scale[first + k] * inverse[k];
+            one[k] = dbias[first + k] / count;
+            two[k] = dscale[first + k] * inverse[k] / count;
+        }
+        EACH_ROW(k, at)
+            for (int64_t b = at; b < at + c->active; b += WIDTH) {
+                Vector v = load(dout + b) - one[k] - (load(y + b) - mean[k]) * two[k];
+                store(dy + b, v * a[k] * load(c->mask + b - at));
             }
     }
 }
