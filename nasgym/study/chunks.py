@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import threading
 import traceback
@@ -43,7 +45,9 @@ class Chunk:
     def name(self) -> str:
         """A name for files, which no other chunk of a study has."""
         slug = "".join(c if c.isalnum() or c in "-._" else "-" for c in f"{self.task.label}--{self.agent}")
-        return f"{slug[-120:]}--{self.seeds[0]}-{self.seeds[-1]}"
+        whole = json.dumps([self.task.label, self.agent, self.seeds])  # slugs and ends of different chunks may be equal
+        digest = hashlib.sha256(whole.encode()).hexdigest()[:12]
+        return f"{slug[-120:]}--{self.seeds[0]}-{self.seeds[-1]}--{digest}"
 
 
 class ChunkResult(NamedTuple):

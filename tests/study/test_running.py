@@ -16,6 +16,7 @@ import pytest
 from nasgym.errors import InvalidSetting, InvalidTable, UnknownName
 from nasgym.executors import Processes
 from nasgym.study import Progress, StudyDesign, StudyRuns, TaskSpec, analyse, run_study, running, write_report
+from nasgym.study.chunks import Chunk
 from nasgym.study.records import RunSet
 from tests.study.samples import TASK, runs_noted, write_agent
 
@@ -136,6 +137,23 @@ def test_a_failed_run_is_tried_again_and_only_that_one(filled: Path, tmp_path: P
     assert not mended.failures and runs_noted(mine) == [*range(10), 7]
     assert not list((tmp_path / "out" / "failures").glob("*"))
     assert contents(mended) == contents(run_study(design, tmp_path / "whole"))
+
+
+def test_failures_at_both_ends_of_a_chunk_lose_no_run(filled: Path, tmp_path: Path) -> None:
+    """The runs that are tried again are 0 and 4: a chunk with the ends of the one before it, and not its runs."""
+    mine = write_agent(tmp_path, 'assert seed in (1, 2, 3) or Path(__file__).with_suffix(".go").exists()')
+    design, out = a_design(filled, mine, runs=5), tmp_path / "out"
+    assert run_study(design, out).sets[0].seeds.tolist() == [1, 2, 3]
+    (tmp_path / "my_agent.go").touch()
+    run_study(design, out)
+    assert run_study(design, out).resumed == 5 and runs_noted(mine) == [0, 1, 2, 3, 4, 0, 4]
+
+
+def test_chunks_that_look_alike_have_names_of_their_own() -> None:
+    task, long = TaskSpec(TASK), "x" * 130
+    agents = ("a/b.py:X", "a-b.py:X", f"a{long}", f"b{long}")
+    names = {Chunk(task, agent, seeds).name for agent in agents for seeds in ((0, 1, 2), (0, 2))}
+    assert len(names) == 8 and all(len(name) < 200 for name in names)
 
 
 def test_a_run_that_kills_its_process_loses_no_other(filled: Path, tmp_path: Path) -> None:
