@@ -101,7 +101,8 @@ class ResultsWriter:
 
     Args:
         path: The file.
-        append: Continue an existing file, after its last whole frame; otherwise it is written anew.
+        append: Continue an existing file, after its last whole frame; otherwise it is written anew, beside the old
+            file, whose place it takes when it is closed. After an error the old file stands as it was.
 
     Raises:
         StoreDamaged: The file to append to is not a file of results.
@@ -110,18 +111,22 @@ class ResultsWriter:
     def __init__(self, path: Path | str, *, append: bool = False) -> None:
         self.path = Path(path)
         self._table: TableMeta | None = None
+        self._beside: Path | None = None  # where it is written until it is whole
         with _named_errors(self.path):
             if append and self.path.exists() and self.path.stat().st_size:
                 end = _end_of_whole_frames(self.path)
                 self._file: BinaryIO = self.path.open("r+b")
                 self._file.truncate(end)
                 self._file.seek(end)
-            else:
-                self._file = self.path.open("wb")
-                self._file.write(_HEAD.pack(_MAGIC, FILE_VERSION))
+                return
+            target = self.path.resolve()  # what a link points to is replaced, not the link
+            if not append and (target.is_file() or not target.exists()):  # a pipe or a device is written itself
+                self._beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+            self._file = (self._beside or target).open("wb")
+            self._file.write(_HEAD.pack(_MAGIC, FILE_VERSION))
 
     def write(self, table: TableMeta, evaluations: Iterable[Evaluation]) -> int:
-        """Write evaluations of one table and return how many; they are on the disk when this returns."""
+        """Write evaluations of one table and return how many; when appending they are on the disk when this returns."""
         count = 0
         if table != self._table:
             self._frame(_TABLE, table.encode())
@@ -135,9 +140,19 @@ class ResultsWriter:
         return count
 
     def close(self) -> None:
-        """Close the file; calling it twice is allowed."""
-        with _named_errors(self.path):
-            self._file.close()
+        """Close the file, which now takes the place of an old one; calling it twice is allowed."""
+        try:
+            with _named_errors(self.path):
+                if self._beside is not None:
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+                self._file.close()
+                if self._beside is not None:
+                    self._beside.replace(self.path.resolve())
+                    self._beside = None
+        except StoreError:
+            self._discard()
+            raise
 
     def __enter__(self) -> ResultsWriter:
         """Return the writer itself."""
@@ -146,12 +161,20 @@ class ResultsWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the file."""
+        """Close the file; after an error an old file is left as it was."""
         if error is None:
             self.close()
         else:
-            with suppress(StoreError):  # the first error is the one to tell
-                self.close()
+            self._discard()
+
+    def _discard(self) -> None:
+        """Close the file and drop what was written beside the old one; the first error is the one to tell."""
+        with suppress(OSError):
+            self._file.close()
+        if self._beside is not None:
+            with suppress(OSError):
+                self._beside.unlink(missing_ok=True)
+            self._beside = None
 
     def _frame(self, kind: bytes, payload: bytes) -> None:
         with _named_errors(self.path):

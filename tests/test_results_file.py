@@ -50,6 +50,21 @@ def test_appending_goes_on_after_the_last_whole_row(tmp_path: Path) -> None:
     assert rows(file) == ([Row(META, evaluation(4))], "")
 
 
+def test_a_file_written_anew_takes_the_old_ones_place_when_it_is_whole(tmp_path: Path) -> None:
+    file, link = tmp_path / "file", tmp_path / "link"
+    write_results(file, META, [evaluation(0)])
+    link.symlink_to(file)
+    with pytest.raises(KeyError), ResultsWriter(link) as writer:
+        writer.write(META, [evaluation(1)])
+        raise KeyError
+    assert rows(file) == ([Row(META, evaluation(0))], "")
+    with ResultsWriter(link) as writer:
+        writer.write(META, [evaluation(2)])
+        assert rows(file) == ([Row(META, evaluation(0))], "")
+    assert rows(file) == ([Row(META, evaluation(2))], "") and link.is_symlink()
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["file", "link"]
+
+
 @given(data=st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_cut_or_changed_file_gives_what_stands_before(tmp_path: Path, data: st.DataObject) -> None:
@@ -114,7 +129,7 @@ def test_an_error_of_the_rows_given_is_not_taken_for_the_files(tmp_path: Path) -
         yield evaluation(1)
         raise FileNotFoundError("images")
 
-    with pytest.raises(FileNotFoundError, match="images"), ResultsWriter(tmp_path / "file") as writer:
+    with pytest.raises(FileNotFoundError, match="images"), ResultsWriter(tmp_path / "file", append=True) as writer:
         writer.write(META, training())
     assert rows(tmp_path / "file") == ([Row(META, evaluation(1))], "")
 

@@ -278,7 +278,10 @@ class Store:
         return self._read(problems_of) if problem is None else [f"the file {data} is damaged: {problem}."]
 
     def export(self, path: Path | str, keys: Iterable[TableKey] | None = None) -> int:
-        """Write tables (None: all) into one portable file and return how many evaluations it holds."""
+        """Write tables (None: all) into one portable file and return how many evaluations it holds.
+
+        An older file of that name is replaced when the new one is whole; after an error it stands as it was.
+        """
         wanted = self.keys() if keys is None else list(keys)
         described = [self.meta(key) for key in wanted]
         with ResultsWriter(path) as writer:

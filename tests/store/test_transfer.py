@@ -1,10 +1,13 @@
 """Export and merge."""
 
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from nasgym.errors import InvalidSetting, ResultConflict, StoreDamaged, StoreError, StoreSchemaError, TableMismatch
+from nasgym.results import Evaluation, TableKey
 from nasgym.results_file import ResultsWriter, TableMeta, write_results
 from nasgym.store import Store
 from tests.store.samples import KEY, OTHER, evaluation
@@ -38,8 +41,31 @@ def test_some_tables_are_exported(source: Store, tmp_path: Path) -> None:
         copy.merge(tmp_path / "one.results")
         assert copy.keys() == [OTHER]
     with pytest.raises(StoreError, match="no table nb201/cifar10/x"):
-        source.export(tmp_path / "none.results", [type(KEY)("nb201", "cifar10", "x")])
+        source.export(tmp_path / "none.results", [TableKey("nb201", "cifar10", "x")])
     assert not (tmp_path / "none.results").exists()
+
+
+def test_a_failed_export_leaves_the_old_one_as_it_was(
+    source: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "backup.results"
+    assert source.export(file) == 1501
+    before = file.read_bytes()
+    whole = source.scan
+
+    def damaged(key: TableKey) -> Iterator[Evaluation]:
+        yield from islice(whole(key), 700 if key == KEY else None)
+        if key == KEY:
+            raise StoreDamaged("a record is damaged.")
+
+    monkeypatch.setattr(source, "scan", damaged)
+    with pytest.raises(StoreDamaged, match="a record is damaged"):
+        source.export(file)
+    assert file.read_bytes() == before
+    assert not [found for found in tmp_path.iterdir() if found.name.endswith(".part")]
+    monkeypatch.undo()
+    assert source.export(file, [OTHER]) == 1
+    assert file.read_bytes() != before
 
 
 @pytest.mark.parametrize("as_path", [True, False])
