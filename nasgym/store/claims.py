@@ -7,7 +7,9 @@ import os
 import socket
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
 
 from nasgym.store import layout
 from nasgym.store.environment import Transaction
@@ -23,10 +25,14 @@ class Owner:
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    started: str | None = field(default_factory=lambda: _started(os.getpid()))
 
     @property
     def is_dead(self) -> bool:
-        """Whether the process is known to have ended; on another host nothing is known."""
+        """Whether the process is known to have ended; on another host nothing is known.
+
+        A process that has its number but was started at another time is another one.
+        """
         if self.host != socket.gethostname() or os.name != "posix":  # elsewhere os.kill would end the process
             return False
         try:
@@ -35,7 +41,26 @@ class Owner:
             return True
         except OSError:
             return False
-        return False
+        now = _started(self.pid)
+        return None not in (self.started, now) and self.started != now
+
+
+def _started(pid: int) -> str | None:
+    """Return the boot and the clock tick in which a process was started; None where the system does not tell."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    ticks = status.rpartition(")")[2].split()[19]  # field 22; the name before it may hold blanks and brackets
+    return f"{_boot()}:{ticks}"
+
+
+@cache
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 def take(txn: Transaction, number: int, cell: Cell, owner: Owner, seconds: float) -> bool:
@@ -46,7 +71,7 @@ def take(txn: Transaction, number: int, cell: Cell, owner: Owner, seconds: float
     held = _holder(txn.get(key))
     if held is not None and held[1] > time.time() and not held[0].is_dead:
         return False
-    claim = {"host": owner.host, "pid": owner.pid, "token": owner.token, "until": time.time() + seconds}
+    claim = {**asdict(owner), "until": time.time() + seconds}
     txn.put(key, json.dumps(claim).encode())
     return True
 
@@ -63,6 +88,7 @@ def _holder(data: bytes | None) -> tuple[Owner, float] | None:
     """Return a claim's owner and end; one that cannot be read counts as none, since it only delays work."""
     try:
         claim = json.loads(bytes(data or b""))
-        return Owner(claim["host"], int(claim["pid"]), claim["token"]), float(claim["until"])
+        owner = Owner(claim["host"], int(claim["pid"]), claim["token"], claim.get("started"))
+        return owner, float(claim["until"])
     except (ValueError, KeyError, TypeError):
         return None

@@ -9,7 +9,10 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from nasgym.store import Cell, Store
+from nasgym.store.claims import Owner
 from tests.store.samples import KEY, OTHER, evaluation
 
 ROOT = Path(__file__).parents[2]
@@ -182,3 +185,15 @@ print(json.dumps([before, "lmdb" in sys.modules, "torch" in sys.modules]))
 def test_lmdb_is_imported_on_opening_and_torch_never(store: Store) -> None:
     with run(IMPORTS, str(store.path)) as process:
         assert json.loads(process.communicate()[0]) == [False, True, False]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="the system does not tell when a process was started")
+def test_a_claim_is_void_where_its_process_number_is_used_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Store(store.path) as other:
+        assert other.claim(KEY, 1, 0, 3600)
+        assert not store.claim(KEY, 1, 0, 60)
+        claims = "nasgym.store.claims."
+        monkeypatch.setattr(claims + "_boot", lambda: "another boot")
+        assert store.claim(KEY, 1, 0, 60), "the computer was started anew, and this process has the old one's number"
+    assert Owner(pid=1).is_dead, "process 1 is not the one that started when this one did"
+    assert not Owner(pid=1, started=None).is_dead, "where nothing is known, a process of that number counts"
