@@ -204,7 +204,10 @@ class Store:
         Raises:
             StoreError: There is no such table.
             UnknownName: No metric has that name.
+            InvalidSetting: ``epoch`` is below 0.
         """
+        if epoch is not None and epoch < 0:
+            raise InvalidSetting(f"an epoch is 0 or more, or None for the last; got {epoch}.")
         wanted: list[dense.Wanted] = [(metric, epoch) for metric in metrics]
 
         def stored(txn: Transaction) -> Columns | None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from nasgym.errors import StoreDamaged, StoreError, UnknownName
+from nasgym.errors import InvalidSetting, StoreDamaged, StoreError, UnknownName
 from nasgym.results import Evaluation, Seed, Series
 from nasgym.store import Store, dense, tables
 from nasgym.store.columns import Column
@@ -234,3 +234,8 @@ def test_any_order_of_puts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         ),
     )
+
+
+def test_an_epoch_below_zero_is_refused(store: Store) -> None:
+    with pytest.raises(InvalidSetting, match="0 or more, or None for the last; got -1"):
+        store.columns(KEY, ["valid_accuracy"], -1)
