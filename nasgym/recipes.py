@@ -12,6 +12,7 @@ from nasgym.spaces import Macro
 
 __all__ = [
     "DATASETS",
+    "DEFAULT_DATASET",
     "RECIPES",
     "DatasetInfo",
     "Recipe",
@@ -23,6 +24,8 @@ __all__ = [
     "recipe_names",
 ]
 
+DEFAULT_DATASET = "cluttered-digits"
+"""What is searched where no data set is named."""
 IMAGE_FOLDER = "imagefolder:"
 
 
@@ -143,7 +146,7 @@ DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
         info.name: info
         for info in (
             DatasetInfo(
-                name="cluttered-digits",
+                name=DEFAULT_DATASET,
                 classes=10,
                 channels=1,
                 resolution=12,

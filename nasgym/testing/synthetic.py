@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from nasgym.recipes import default_recipe, get_recipe
+from nasgym.recipes import DEFAULT_DATASET, default_recipe, get_recipe
 from nasgym.results import Evaluation, Series
 from nasgym.spaces import Space, get_space
 from nasgym.store import Store, TableKey
@@ -62,7 +62,7 @@ def fill_synthetic(
     store: Store,
     *,
     space: str = "nb201",
-    dataset: str = "cluttered-digits",
+    dataset: str = DEFAULT_DATASET,
     recipe: str | None = None,
     seeds: Sequence[int] = (0, 1, 2),
     size: int | None = None,

@@ -10,15 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasgym.benchmark import Benchmark
-from nasgym.recipes import default_recipe
+from nasgym.recipes import DEFAULT_DATASET, default_recipe
 from nasgym.results import Evaluation, Seed, Series
 from nasgym.spaces import Genotypes, Space, get_space
 from nasgym.store import Columns, Store, TableKey
 from nasgym.task import Protocol, Task, get_protocol
 
 __all__ = ["made_up_accuracies", "synthetic_task"]
-
-_DATASET = "cluttered-digits"
 
 
 def made_up_accuracies(space: Space, genotypes: Genotypes) -> NDArray[np.float64]:
@@ -54,7 +52,7 @@ def synthetic_task(
     found = get_space(space) if isinstance(space, str) else space
     genotypes = found.from_index(np.arange(found.size))
     accuracies = made_up_accuracies(found, genotypes) if accuracy is None else accuracy(genotypes)
-    key = TableKey(found.name, _DATASET, default_recipe(_DATASET))
+    key = TableKey(found.name, DEFAULT_DATASET, default_recipe(DEFAULT_DATASET))
     return Task(
         Benchmark(found, key, _InMemory(key, np.asarray(accuracies, dtype=np.float64), seconds)),
         get_protocol(protocol),
