@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.spaces import MultiDiscrete
 from numpy.typing import NDArray
 
-from nasgym.envs.common import EpisodeOver, Judge, TaskOptions
+from nasgym.envs.common import EpisodeOver, Judge, TaskOptions, check_options
 from nasgym.envs.moves import Illegal, Moves, check_illegal
 from nasgym.errors import UnknownName
 from nasgym.task import Result, Task
@@ -32,6 +32,7 @@ class TaskEnv(gymnasium.Env[Observation, Any]):
     metadata: ClassVar[dict[str, Any]] = {"render_modes": list(RENDER_MODES), "render_fps": 4}  # type: ignore[misc]
 
     def __init__(self, space: str, illegal: Illegal, render_mode: str | None, options: TaskOptions) -> None:
+        check_options(type(self), options)
         self.judge = Judge(space, **options)
         self.moves = Moves(self.judge.task.space)
         self.illegal = check_illegal(illegal)

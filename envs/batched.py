@@ -12,7 +12,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from nasgym.envs.base import RENDER_MODES, check_render_mode, observation_space
-from nasgym.envs.common import EpisodeOver, Judge, TaskOptions
+from nasgym.envs.common import EpisodeOver, Judge, TaskOptions, check_options
 from nasgym.envs.moves import Illegal, Moves, check_illegal, legal_actions
 from nasgym.envs.rows import row_objects
 from nasgym.errors import InvalidAction, InvalidSetting, UnknownName
@@ -55,6 +55,7 @@ class BatchedEnv(VectorEnv[NDArray[np.int8], NDArray[np.int64], NDArray[Any]]):
             raise InvalidSetting(f"num_envs is a whole number above 0; got {num_envs!r}.")
         self.num_envs = int(num_envs)
         self._shape = (self.num_envs,)
+        check_options(type(self), options)
         self.judge = Judge(space, **options)
         self.moves = Moves(self.judge.task.space)
         self.illegal = check_illegal(illegal)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from inspect import signature
 from operator import index
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict
@@ -16,17 +17,16 @@ from numpy.typing import NDArray
 from nasgym import errors
 from nasgym.benchmark import AGGREGATE, OnMissing, SeedPolicy
 from nasgym.errors import InvalidAction, InvalidSetting, MissingResult, UnknownName
+from nasgym.recipes import DEFAULT_DATASET
 from nasgym.results import METRICS, Evaluation
 from nasgym.spaces import Indices
 from nasgym.store import Store
 from nasgym.task import Outcome, Protocol, Result, Task, make_task
 
-__all__ = ["EpisodeOver", "Judge", "RewardOption", "TaskOptions", "as_action"]
+__all__ = ["EpisodeOver", "Judge", "RewardOption", "TaskOptions", "as_action", "check_options"]
 
 RewardOption: TypeAlias = str | Callable[[Evaluation], float]
 """A metric of `nasgym.results.METRICS`, or a function of the evaluation."""
-
-_DEFAULT_DATASET = "cluttered-digits"
 
 
 class EpisodeOver(errors.EpisodeOver, gymnasium.error.ResetNeeded):
@@ -46,6 +46,7 @@ class TaskOptions(TypedDict, total=False):
         time_budget: Simulated seconds; None: the protocol's, else no budget.
         workers: Simulated workers.
         on_missing: ``"train"`` trains what the table lacks, ``"error"`` raises `MissingResult`.
+        share_equal: Let an architecture without results answer with those of an equal network (default False).
         device: Where to train.
         store: A store or its path; None: the user's.
         task: A ready task, perhaps shared with others; then none of the options above but ``reward`` is given.
@@ -61,6 +62,7 @@ class TaskOptions(TypedDict, total=False):
     time_budget: float | None
     workers: int
     on_missing: OnMissing
+    share_equal: bool
     device: str
     store: Store | Path | str | None
     task: Task | None
@@ -207,6 +209,14 @@ class Judge:
         return extra
 
 
+def check_options(kind: type, options: Iterable[str]) -> None:
+    """Raise `UnknownName` for an option that neither tasks nor the environment class ``kind`` know."""
+    for name in options:
+        if name not in TaskOptions.__annotations__:
+            own = (p.name for p in signature(kind).parameters.values() if p.kind is not p.VAR_KEYWORD)
+            raise UnknownName("option of the environment", name, (*TaskOptions.__annotations__, *own))
+
+
 def as_action(action: Any, actions: int) -> int:
     """Return an action as an int in ``0..actions-1``; raises `InvalidAction`."""
     try:
@@ -221,13 +231,14 @@ def as_action(action: Any, actions: int) -> int:
 def _owned_task(
     space: str,
     *,
-    dataset: str = _DEFAULT_DATASET,
+    dataset: str = DEFAULT_DATASET,
     recipe: str | None = None,
     protocol: str | Protocol = "plain",
     seeds: SeedPolicy | None = None,
     time_budget: float | None = None,
     workers: int = 1,
     on_missing: OnMissing = "train",
+    share_equal: bool = False,
     device: str = "auto",
     store: Store | Path | str | None = None,
 ) -> Task:
@@ -240,6 +251,7 @@ def _owned_task(
         budget=time_budget,
         workers=workers,
         on_missing=on_missing,
+        share_equal=share_equal,
         device=device,
         store=store,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from nasgym.envs.common import EpisodeOver
 from nasgym.envs.construct import ConstructEnv
 from nasgym.errors import EpisodeOver as AnyEpisodeOver
 from nasgym.errors import InvalidAction, InvalidBudget, InvalidSetting, MissingResult, UnknownName
+from nasgym.recipes import DEFAULT_DATASET, default_recipe
+from nasgym.spaces import get_space
+from nasgym.store import Store, TableKey
 from nasgym.task import Task, make_task
-from nasgym.testing import synthetic_task
+from nasgym.testing import synthetic_evaluations, synthetic_task
 
 CELL = [3, 0, 1, 2, 4, 3]
 
@@ -169,12 +173,54 @@ def test_what_is_missing_is_an_error_where_training_is_not_allowed(tmp_path: Pat
         ({"illegal": "ignore"}, UnknownName, "repair"),
         ({"render_mode": "svg"}, UnknownName, "rgb_array"),
         ({"on_missing": "guess"}, UnknownName, "train"),
-        ({"datset": "cifar10"}, TypeError, "datset"),
+        ({"datset": "cifar10"}, UnknownName, "option of the environment 'datset'. Did you mean 'dataset'"),
+        ({"ilegal": "repair"}, UnknownName, "Did you mean 'illegal'"),
+        ({"datset": "cifar10", "task": synthetic_task()}, UnknownName, "Did you mean 'dataset'"),
     ],
 )
 def test_wrong_arguments_are_named(options: dict[str, Any], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         ConstructEnv(**options)
+
+
+def test_where_nothing_is_said_all_search_the_same_task() -> None:
+    """An environment, a task and a made-up task; `DEFAULT_DATASET` says what."""
+    names = {ConstructEnv(on_missing="error").task.name, make_task(on_missing="error").name, synthetic_task().name}
+    assert names == {f"nb201/{DEFAULT_DATASET}"}
+
+
+@pytest.mark.parametrize("make", [gymnasium.make, gymnasium.make_vec])
+def test_an_unknown_argument_is_named_by_gymnasium_too(make: Callable[..., Any]) -> None:
+    for env_id, wrong, meant in (
+        ("nasgym/NB201-v0", "share_equals", "share_equal"),
+        ("nasgym/NB201-Edit-v0", "max_edit", "max_edits"),
+    ):
+        with pytest.raises(UnknownName, match=f"Did you mean '{meant}'"):
+            make(env_id, **{wrong: 3})
+
+
+@pytest.mark.parametrize("make", [gymnasium.make, gymnasium.make_vec])
+def test_equal_networks_share_results_where_that_is_said(make: Callable[..., Any], tmp_path: Path) -> None:
+    space, store = get_space("nb201"), Store(tmp_path / "store")
+    cells = space.from_index(np.arange(space.size))
+    classes = space.canonical(cells)
+    equal = np.flatnonzero(classes == np.bincount(classes).argmax())
+    trained, twin = equal[0], cells[equal[-1]]
+    key = TableKey("nb201", DEFAULT_DATASET, default_recipe(DEFAULT_DATASET))
+    store.ensure_table(key, space.size)
+    store.put(key, (e for e in synthetic_evaluations(space, epochs=10, seeds=(0,), size=int(trained) + 1)))
+    alone, shared = (make("nasgym/NB201-v0", store=store, on_missing="error", **o) for o in ({}, {"share_equal": True}))
+    with pytest.raises(MissingResult):
+        finish(alone, twin)
+    assert finish(shared, twin) == pytest.approx(store.get(key, int(trained), 0).valid_accuracy)
+
+
+def finish(env: Any, cell: np.ndarray) -> float:
+    """Build one cell in each environment; return the reward of the first."""
+    env.reset(seed=0)
+    for choice in cell.tolist():
+        reward = env.step(np.full(env.action_space.shape, choice))[1]
+    return float(np.atleast_1d(reward)[0])
 
 
 def test_a_ready_task_takes_no_other_options_and_must_fit() -> None:
