@@ -7,6 +7,7 @@ import pytest
 
 from nasgym.agents import get_agent
 from nasgym.agents._alone import alone
+from nasgym.errors import InvalidAction
 from nasgym.testing import synthetic_task
 
 torch = pytest.importorskip("torch")
@@ -67,11 +68,18 @@ def test_a_masked_agent_proposes_only_what_is_legal_and_the_others_are_repaired(
     from nasgym.agents._sb3 import build_cells
 
     masked, free = (build_cells(synthetic_task(tiny_space), 2, "accuracy", masked=m) for m in (True, False))
+    taken = []
     for env in (masked, free):
         env.reset()
-    with pytest.raises(ValueError, match="illegal|mask|forbid|options|outside"):
+    with pytest.raises(InvalidAction, match=r"action 3 is not legal.*\[0, 1\]"):
         masked.step(np.array([3, 0]))
-    free.step(np.array([3, 0]))
+    for actions, legal in (([3, 0], [1, 0]), ([1, 3], [1, 2]), ([1, 0], [0, 1])):
+        observations, *_, infos = free.step(np.array(actions))
+        taken.append(legal)
+        if len(taken) < 3:
+            assert observations[:, len(taken) - 1].tolist() == [choice + 1 for choice in legal]
+    wanted = tiny_space.index(np.array(taken).T)
+    assert [info["architecture"] for info in infos] == wanted.tolist()
 
 
 def test_where_every_choice_is_legal_maskable_ppo_is_ppo():
