@@ -6,6 +6,7 @@ hidden randomness: which seed answers is said by the caller.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasgym.errors import InvalidSetting, MissingResult, UnknownName
+from nasgym.recipes import RECIPES
 from nasgym.results import METRICS, Evaluation, Seed, mean
 from nasgym.spaces import Genotypes, Indices, Space
 from nasgym.store import Columns, Store, TableKey
@@ -28,6 +30,8 @@ SeedPolicy: TypeAlias = int | Literal["mean", "random"]
 """Which stored training answers: one seed, the mean over seeds, or one drawn by the caller."""
 TrainFunction: TypeAlias = Callable[[NDArray[np.int8], int], Evaluation]
 """``train(genotype int8[num_decisions], seed) -> Evaluation``."""
+
+_log = logging.getLogger(__name__)
 
 AGGREGATE = -1
 """How arrays of seeds write the seed ``"mean"``."""
@@ -113,6 +117,12 @@ class TableView:
         """Gather a metric and the sum of some others, ``float64[n]`` each; in the sum the unknown counts nothing."""
         return self._gather(slots, indices, self._values[metric], self._total(costs)[0])
 
+    def means(self, metric: str) -> NDArray[np.float64]:
+        """Return the mean over seeds of every architecture, ``float64[N]``, NaN where unknown. Read-only."""
+        row = self._values[metric][-1].view()
+        row.flags.writeable = False
+        return row
+
     def total_one(self, metrics: tuple[str, ...], slot: int, index: int) -> float:
         """Read the sum of some metrics; what is unknown counts nothing."""
         return self._total(metrics)[0].item(slot, index)
@@ -155,6 +165,7 @@ class Benchmark:
         train: The function that trains; needed for ``on_missing="train"``.
         share_equal: Let an architecture without results answer with those of an equal network
             (`Space.canonical`), the one of lowest index that has any.
+        prepare: Called before something is trained; raises where it cannot be, for want of the data set say.
     """
 
     def __init__(
@@ -166,6 +177,7 @@ class Benchmark:
         on_missing: OnMissing = "error",
         train: TrainFunction | None = None,
         share_equal: bool = False,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
         """Open the table; nothing is read before the first question."""
         if on_missing not in ("train", "error"):
@@ -174,7 +186,28 @@ class Benchmark:
             raise InvalidSetting('on_missing="train" needs a train function; nasgym.task.make_task() brings one.')
         self.space, self.key, self.store = space, key, store
         self.on_missing, self._train, self.share_equal = on_missing, train, share_equal
+        self.prepare = prepare or _nothing
         self._views: dict[tuple[str, ...], TableView] = {}
+        self._read_at = -1
+
+    @property
+    def epochs(self) -> int | None:
+        """Epochs of a whole training, or None for a recipe that nasgym does not know."""
+        recipe = RECIPES.get(self.key.recipe)
+        return None if recipe is None else recipe.epochs
+
+    def check_epoch(self, epoch: int | None) -> None:
+        """Raise `InvalidSetting` unless ``epoch`` is None or a whole number from 1 to the recipe's epochs."""
+        last = self.epochs
+        if epoch is None or (isinstance(epoch, (int, np.integer)) and 1 <= epoch <= (last or epoch)):
+            return
+        bound = f"1..{last}" if last else "1 or more"
+        raise InvalidSetting(f"an epoch of {self.key} is in {bound} (None: the last); got {epoch!r}.")
+
+    def refresh(self) -> None:
+        """Look whether the table has changed since it was read; then the next view reads it again."""
+        if self._views and self.store.generation(self.key) != self._read_at:
+            self._views.clear()
 
     def query(
         self,
@@ -194,9 +227,11 @@ class Benchmark:
 
         Raises:
             InvalidArchitecture: The architecture is not in the space.
+            InvalidSetting: The seed or the epoch is out of its bounds.
             MissingResult: It is not in the table, and ``on_missing`` is ``"error"``.
         """
         check_seed_policy(seed)
+        self.check_epoch(epoch)
         asked = self.index_of(architecture)
         answering, stored = self._member_with_results(asked)
         found = self._answer(answering, stored, seed, epoch, draw)
@@ -212,20 +247,27 @@ class Benchmark:
             pool: Sequence[Seed] = numbered or stored or (_FIRST_SEED,)
             return self._training(index, pool[draw % len(pool)]).stopped_at(epoch)
         if seed != "mean":
-            return self._training(index, seed).stopped_at(epoch)
-        if numbered or not stored:
-            return mean(self._training(index, s).stopped_at(epoch) for s in numbered or (_FIRST_SEED,))
-        return self._training(index, "mean").stopped_at(epoch)
+            return self._training(index, int(seed)).stopped_at(epoch)
+        if not numbered and stored:
+            return self._training(index, "mean").stopped_at(epoch)
+        over_seeds = mean(self._training(index, s) for s in numbered or (_FIRST_SEED,))
+        if "mean" in stored:  # an aggregate row answers for what no numbered training knows
+            aggregate = self._training(index, "mean").series
+            over_seeds = replace(over_seeds, series={**aggregate, **over_seeds.series})
+        return over_seeds.stopped_at(epoch)
 
     def view(self, metrics: Sequence[str], epoch: int | None = None) -> TableView:
         """Return the table's columns at one epoch; ``metrics[0]`` decides which architectures are known."""
         name = (*metrics, str(epoch))
         if name not in self._views:
+            self.check_epoch(epoch)
             for metric in metrics:
                 if metric not in METRICS:
                     raise UnknownName("metric", metric, METRICS)
             classes = self._classes if self.share_equal else None
-            self._views[name] = TableView(self._columns(metrics, epoch), metrics[0], classes)
+            columns = self._columns(metrics, epoch)
+            self._read_at = columns.generation
+            self._views[name] = TableView(columns, metrics[0], classes)
         return self._views[name]
 
     def ensure(self, index: int, seed: SeedPolicy) -> None:
@@ -234,8 +276,8 @@ class Benchmark:
         Another process may have stored one since the present views were read; then nothing is trained.
         """
         self._views.clear()
-        if isinstance(seed, int):
-            self._training(index, seed)
+        if seed not in ("mean", "random"):
+            self._training(index, int(seed))
         elif not self._member_with_results(index)[1]:
             self._training(index, _FIRST_SEED)
 
@@ -281,11 +323,18 @@ class Benchmark:
         return self._train_and_store(self._train, index, seed)
 
     def _train_and_store(self, train: TrainFunction, index: int, seed: int) -> Evaluation:
+        self.prepare()
         self.store.ensure_table(self.key, self.space.size)
+        waiting = False
         while not self.store.claim(self.key, index, seed, _CLAIM_SECONDS):
             time.sleep(_POLL_SECONDS)  # another process trains it: its result is as good
             if (found := self.store.get(self.key, index, seed)) is not None:
                 return found
+            if not waiting:
+                _log.info(
+                    "another process trains architecture %d, seed %d of %s: waiting for it", index, seed, self.key
+                )
+            waiting = True
         try:
             trained = train(self.space.from_index([index])[0], seed)
             self.store.put(self.key, [trained], on_conflict="keep")  # a result that came in meanwhile is as good
@@ -306,9 +355,14 @@ class Benchmark:
         )
 
 
+def _nothing() -> None:
+    """Prepare nothing."""
+
+
 def check_seed_policy(policy: SeedPolicy) -> None:
     """Raise `InvalidSetting` unless ``policy`` is ``"mean"``, ``"random"`` or a seed of zero or more."""
-    if policy in ("mean", "random") or (isinstance(policy, int) and not isinstance(policy, bool) and policy >= 0):
+    whole = isinstance(policy, (int, np.integer)) and not isinstance(policy, bool)
+    if policy in ("mean", "random") or (whole and policy >= 0):
         return
     raise InvalidSetting(f'a seed is "mean", "random" or an integer of 0 or more; got {policy!r}.')
 

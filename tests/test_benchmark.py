@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nasgym.benchmark import AGGREGATE, Benchmark
-from nasgym.errors import InvalidArchitecture, InvalidSetting, MissingResult, UnknownName
+from nasgym.errors import DatasetUnavailable, InvalidArchitecture, InvalidSetting, MissingResult, UnknownName
 from nasgym.results import Evaluation, Series
 from nasgym.spaces import get_space
 from nasgym.store import Store, TableKey
@@ -178,3 +178,52 @@ def test_a_failed_training_gives_its_claim_back(tmp_path):
     with pytest.raises(MemoryError):
         benchmark.query(5)
     assert Store(tmp_path / "store").claim(KEY, 5, 0, 10.0)
+
+
+def test_a_metric_that_only_the_aggregate_knows_comes_from_it(tmp_path):
+    store = Store(tmp_path / "store")
+    store.ensure_table(KEY, SPACE.size)
+    known = {"test_accuracy": Series.of([0.3], [12], "fraction")}
+    store.put(KEY, [Evaluation(0, 0, 12, known), evaluation(0, "mean", [90.0])])
+    benchmark = Benchmark(SPACE, KEY, store)
+    assert benchmark.query(0).valid_accuracy == 0.9
+    assert benchmark.query(0).test_accuracy == 0.3
+    assert benchmark.view(["valid_accuracy"]).means("valid_accuracy")[0] == 0.9
+
+
+@pytest.mark.parametrize("epoch", [0, -1, 13, 2.5])
+def test_an_epoch_outside_the_recipe_is_refused(benchmark, epoch):
+    with pytest.raises(InvalidSetting, match=r"1..12"):
+        benchmark.query(0, epoch=epoch)
+    with pytest.raises(InvalidSetting, match=r"1..12"):
+        benchmark.view(["valid_accuracy"], epoch)
+
+
+def test_what_cannot_be_prepared_leaves_nothing_behind(tmp_path):
+    def prepare():
+        raise DatasetUnavailable("no images")
+
+    store = Store(tmp_path / "store")
+    benchmark = Benchmark(SPACE, KEY, store, on_missing="train", train=lambda g, s: None, prepare=prepare)
+    with pytest.raises(DatasetUnavailable):
+        benchmark.query(0)
+    assert KEY not in store
+
+
+def test_waiting_for_another_process_is_logged_once(tmp_path, caplog, monkeypatch):
+    here, there = (Store(tmp_path / "store") for _ in range(2))
+    here.ensure_table(KEY, SPACE.size)
+    assert there.claim(KEY, 5, 0, 60.0)
+    naps = []
+
+    def nap(seconds):
+        naps.append(seconds)
+        if len(naps) == 3:
+            there.put(KEY, [evaluation(5, 0, [70.0])])
+
+    monkeypatch.setattr("nasgym.benchmark.time.sleep", nap)
+    benchmark = Benchmark(SPACE, KEY, here, on_missing="train", train=lambda g, s: None)
+    with caplog.at_level("INFO", logger="nasgym.benchmark"):
+        assert benchmark.query(5).valid_accuracy == 0.7
+    assert [r.message for r in caplog.records].count(caplog.records[0].message) == 1
+    assert "waiting" in caplog.text

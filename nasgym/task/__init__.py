@@ -2,8 +2,9 @@
 
 from nasgym.task.clock import SimulatedClock
 from nasgym.task.making import make_benchmark, make_task, task_names
+from nasgym.task.outcome import Incumbent, Outcome, Result
 from nasgym.task.protocols import PROTOCOLS, Protocol, Score, get_protocol
-from nasgym.task.task import Incumbent, Outcome, Result, Task
+from nasgym.task.task import Task
 from nasgym.task.trajectory import Trajectory
 
 __all__ = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,30 +83,11 @@ class SimulatedClock:
         return ends
 
     def charge_all(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Run jobs to the end of all (a barrier); return when each ended, ``float64[k]``, ``k`` of them accepted."""
-        if self.workers == 1:
-            return self._charge_in_turn(seconds)
-        ends: list[float] = []
-        for job in seconds.tolist():
-            end = self.start(job)
-            if end is None:
-                break
-            ends.append(end)
-        self.join()
-        return np.array(ends, dtype=np.float64)
+        """Run jobs one after the other on a single worker, the sums in the order of single charges.
 
-    def join(self) -> None:
-        """Wait until all workers are free."""
-        self._free = [max(self.now, *self._free)] * self.workers
-        self.advance(self._free[0])
-
-    def _count(self, jobs: int) -> None:
-        self._jobs += jobs
-        if self._jobs >= self.max_jobs:
-            self.exhausted = True
-
-    def _charge_in_turn(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Charge one worker with job after job: the prefix that fits, summed in the order of single charges."""
+        Returns:
+            ``float64[k]``: when each of the first ``k`` jobs ended; the others are refused.
+        """
         ends = seconds.astype(np.float64)
         if len(ends):
             ends[0] += self.now
@@ -118,6 +100,16 @@ class SimulatedClock:
         if accepted < len(seconds) or self.now >= self.budget:
             self.exhausted = True
         return ends[:accepted]
+
+    def join(self) -> None:
+        """Wait until all workers are free."""
+        self._free = [max(self.now, *self._free)] * self.workers
+        self.advance(self._free[0])
+
+    def _count(self, jobs: int) -> None:
+        self._jobs += jobs
+        if self._jobs >= self.max_jobs:
+            self.exhausted = True
 
     def _room(self, ends: NDArray[np.float64]) -> int:
         """Return how many of the jobs that end one after the other at ``ends`` fit into the budget."""
@@ -132,6 +124,6 @@ def check_budget(budget: float | None) -> float:
     """Return the budget in simulated seconds, infinite for None; raises `InvalidBudget` unless it is above zero."""
     if budget is None:
         return math.inf
-    if not isinstance(budget, (int, float)) or math.isnan(budget) or budget <= 0:
+    if isinstance(budget, bool) or not isinstance(budget, Real) or math.isnan(budget) or budget <= 0:
         raise InvalidBudget(f"a budget is a number of simulated seconds above 0 (None: no budget); got {budget!r}.")
     return float(budget)

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from nasgym.benchmark import SeedPolicy
-from nasgym.errors import UnknownName
+from nasgym.errors import InvalidSetting, UnknownName
 from nasgym.task.published import NASBENCH201_2020, NATS_TSS, Published
 
 __all__ = ["PROTOCOLS", "Protocol", "Score", "get_protocol"]
+
+_SEARCHED = ("valid_accuracy", "train_accuracy")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,14 @@ class Protocol:
     charge_repeats: bool = True
     budgets: Mapping[str, float] = field(default_factory=dict)
     published: tuple[Published, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a metric that an agent must not see or cannot maximise."""
+        if self.metric not in _SEARCHED:
+            raise InvalidSetting(
+                f"a search maximises one of {', '.join(_SEARCHED)}; got metric={self.metric!r}. Losses and costs are "
+                "rewards of an environment (reward=), test metrics are scores that a study looks up."
+            )
 
     def budget(self, dataset: str) -> float | None:
         """Return the published budget for a data set in simulated seconds, or None where there is none."""

@@ -4,78 +4,24 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+import operator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nasgym.benchmark import AGGREGATE, Benchmark, TableView, check_seed_policy
+from nasgym.benchmark import Benchmark, TableView, check_seed_policy
 from nasgym.errors import InvalidArchitecture, InvalidSetting, MissingResult
 from nasgym.spaces import Indices, Space
 from nasgym.spaces.base import check_genotypes
 from nasgym.task.clock import SimulatedClock
 from nasgym.task.draws import Draws
+from nasgym.task.outcome import Batch, Incumbent, Outcome, Result, as_outcome, joined, refused
 from nasgym.task.protocols import Protocol
 from nasgym.task.trajectory import Trajectory, TrajectoryArrays
 
-__all__ = ["Incumbent", "Outcome", "Result", "Task"]
+__all__ = ["Task"]
 
 _COSTS = ("train_seconds", "valid_seconds")
-
-
-class Result(NamedTuple):
-    """One evaluation.
-
-    Attributes:
-        index: The architecture.
-        accuracy: What the protocol shows the agent, a fraction; NaN where the evaluation was refused.
-        seconds: Simulated seconds charged.
-        seed: The seed whose training answered; -1 is the mean over seeds.
-        epochs: Epochs it was read at; 0 is the whole training.
-        finished: Simulated time at which the result came in.
-        counted: False where the budget refused the evaluation: it did not run.
-    """
-
-    index: int  # type: ignore[assignment]  # hides tuple.index, which has no use here
-    accuracy: float
-    seconds: float
-    seed: int
-    epochs: int
-    finished: float
-    counted: bool
-
-
-class Outcome(NamedTuple):
-    """A batch of evaluations: the fields of `Result` as arrays ``[n]``."""
-
-    indices: NDArray[np.int64]
-    accuracies: NDArray[np.float64]
-    seconds: NDArray[np.float64]
-    seeds: NDArray[np.int64]
-    finished: NDArray[np.float64]
-    counted: NDArray[np.bool_]
-
-
-class Incumbent(NamedTuple):
-    """The best evaluation of whole trainings so far; the first one wins a tie."""
-
-    index: int  # type: ignore[assignment]  # hides tuple.index, which has no use here
-    accuracy: float
-    finished: float
-
-
-class _Batch(NamedTuple):
-    """Accepted evaluations of whole trainings; the fields of `Outcome` that differ."""
-
-    indices: NDArray[np.int64]
-    seeds: NDArray[np.int64]
-    accuracies: NDArray[np.float64]
-    seconds: NDArray[np.float64]
-    finished: NDArray[np.float64]
-
-
-_BATCH_DTYPES = (np.int64, np.int64, np.float64, np.float64, np.float64)
 
 
 class Task:
@@ -93,7 +39,7 @@ class Task:
     Attributes:
         trajectory: All evaluations so far, in the order in which results came in.
         evaluations: How many evaluations were counted.
-        incumbent: The best so far, or None.
+        incumbent: The best so far among whole trainings that ended within the budget, or None.
     """
 
     def __init__(
@@ -109,6 +55,8 @@ class Task:
     ) -> None:
         """Join the parts and start the clock at zero."""
         check_seed_policy(protocol.seeds)
+        if protocol.epoch is not None:
+            benchmark.check_epoch(protocol.epoch)
         self.benchmark, self.protocol, self.record = benchmark, protocol, record
         budget = protocol.budget(benchmark.key.dataset) if budget is None else budget
         self.max_evaluations = max_evaluations
@@ -117,9 +65,10 @@ class Task:
         self.restart(seed)
 
     def restart(self, seed: int | None = None) -> None:
-        """Begin anew at zero seconds; with a ``seed`` for other draws."""
+        """Begin anew at zero seconds, on what the table holds now; with a ``seed`` for other draws."""
         if seed is not None:
-            self.seed = int(seed)
+            self.seed = _whole(seed)
+        self.benchmark.refresh()
         self._draws = Draws(self.seed)
         self.clock.restart()
         self.trajectory = Trajectory()
@@ -186,28 +135,28 @@ class Task:
         if self._pending:
             raise InvalidSetting(f"{len(self._pending)} submitted jobs are running: call next() until it gives None.")
         if len(indices) == 1 and self.clock.workers == 1:
-            return _as_outcome(self.evaluate_index(int(indices[0])))
+            return as_outcome(self.evaluate_index(int(indices[0])))
         wanted = np.array(indices, dtype=np.int64)
         if self.clock.workers > 1:
-            return _outcome(wanted, [self._evaluate_side_by_side(wanted)], self.clock.now)
-        parts: list[_Batch] = []
+            return joined(wanted, [self._evaluate_side_by_side(wanted)], self.clock.now)
+        parts: list[Batch] = []
         done = 0
         while done < len(wanted) and not self.clock.exhausted:
             batch, read = self._evaluate_known(wanted[done:])
             parts.append(batch)
             done += read
             if done < len(wanted) and not self.clock.exhausted:
-                self.benchmark.ensure(int(wanted[done]), self.protocol.seeds)
-        return _outcome(wanted, parts, self.clock.now)
+                self._find(int(wanted[done]), None)  # trained now, or an error
+        return joined(wanted, parts, self.clock.now)
 
     def evaluate_index(self, index: int) -> Result:
         """Evaluate one architecture on one worker: the scalar form of `evaluate_indices`."""
         if self.clock.exhausted:
-            return Result(index, math.nan, 0.0, AGGREGATE, 0, self.clock.now, False)
+            return refused(index, self.clock.now)
         accuracy, seconds, seed = self._read(index, None)
         finished = self.clock.charge(seconds)
         if finished is None:
-            return Result(index, math.nan, 0.0, AGGREGATE, 0, self.clock.now, False)
+            return refused(index, self.clock.now)
         self._started += 1
         result = Result(index, accuracy, seconds, seed, 0, finished, True)
         self._count(result)
@@ -222,7 +171,13 @@ class Task:
 
         Returns:
             False where the budget refuses it; then nothing is running that was not running before.
+
+        Raises:
+            InvalidSetting: ``epochs`` is not in 1..the recipe's.
         """
+        if epochs is not None:
+            self.benchmark.check_epoch(epochs)
+            epochs = None if epochs == (self.protocol.epoch or self.benchmark.epochs) else epochs
         if self.clock.exhausted:
             return False
         index = int(self._indices(np.asarray(genotype)[None])[0])
@@ -262,17 +217,7 @@ class Task:
 
     def _read(self, index: int, epochs: int | None) -> tuple[float, float, int]:
         """Return accuracy, seconds to charge and seed of the next evaluation, training it where it is missing."""
-        number = self._draws.one(self._started)
-        view = self._view(epochs)
-        slot = view.slot(index, self.protocol.seeds, number)
-        accuracy = view.value(self.protocol.metric, slot, index)
-        if accuracy != accuracy:  # NaN: not in the table
-            self.benchmark.ensure(index, self.protocol.seeds)
-            view = self._view(epochs)
-            slot = view.slot(index, self.protocol.seeds, number)
-            accuracy = view.value(self.protocol.metric, slot, index)
-            if accuracy != accuracy:
-                raise MissingResult(self._unknown(index, self.protocol.metric, epochs))
+        view, slot = self._find(index, epochs)
         if (
             not math.isinf(self.clock.budget)
             and not view.has_all(_COSTS)
@@ -282,9 +227,22 @@ class Task:
         seconds = view.total_one(_COSTS, slot, index)
         if not self.protocol.charge_repeats:
             seconds = self._unless_charged(index, epochs, seconds)
-        return accuracy, seconds, view.seeds.item(slot)
+        return view.value(self.protocol.metric, slot, index), seconds, view.seeds.item(slot)
 
-    def _evaluate_known(self, indices: Indices) -> tuple[_Batch, int]:
+    def _find(self, index: int, epochs: int | None) -> tuple[TableView, int]:
+        """Return the view and the row that answer the next evaluation, trained now where it is missing."""
+        number, metric, seeds = self._draws.one(self._started), self.protocol.metric, self.protocol.seeds
+        view = self._view(epochs)
+        slot = view.slot(index, seeds, number)
+        if math.isnan(view.value(metric, slot, index)):
+            self.benchmark.ensure(index, seeds)
+            view = self._view(epochs)
+            slot = view.slot(index, seeds, number)
+            if math.isnan(view.value(metric, slot, index)):
+                raise MissingResult(self._unknown(index, metric, epochs))
+        return view, slot
+
+    def _evaluate_known(self, indices: Indices) -> tuple[Batch, int]:
         """Evaluate up to the first that is missing; return what was accepted and how many were read."""
         view = self._view(None)
         slots = self._slots(view, indices)
@@ -299,7 +257,7 @@ class Task:
         n = len(finished)
         if n < len(indices):
             indices, slots, accuracies, seconds = indices[:n], slots[:n], accuracies[:n], seconds[:n]
-        batch = _Batch(indices, view.seeds.take(slots), accuracies, seconds, finished)
+        batch = Batch(indices, view.seeds.take(slots), accuracies, seconds, finished)
         self._count_batch(batch)
         return batch, read
 
@@ -309,7 +267,7 @@ class Task:
             return self._draws.remainders(self._started, len(indices), view.drawn_rows)
         return view.slots(indices, self.protocol.seeds, self._draws.batch(self._started, len(indices)))
 
-    def _evaluate_side_by_side(self, indices: Indices) -> _Batch:
+    def _evaluate_side_by_side(self, indices: Indices) -> Batch:
         """Evaluate on several workers and wait for all; return what was accepted.
 
         One by one: what is missing is trained before its seconds are known, and jobs that run side by side must
@@ -328,10 +286,8 @@ class Task:
             rows.append((index, seed, accuracy, seconds, finished))
         self.clock.join()
         self._started = started  # counted with the batch
-        columns: Iterable[Any] = zip(*rows, strict=True) if rows else ((),) * len(_BATCH_DTYPES)
-        arrays: Iterable[Any] = (np.array(c, dtype) for c, dtype in zip(columns, _BATCH_DTYPES, strict=True))
-        batch = _Batch(*arrays)
-        self._count_batch(batch)
+        batch = Batch.of(rows)
+        self._count_batch(batch.ordered())
         return batch
 
     def _to_charge(
@@ -360,68 +316,47 @@ class Task:
 
     def _count(self, result: Result) -> None:
         self.evaluations += 1
-        if result.epochs == 0 and (self.incumbent is None or result.accuracy > self.incumbent.accuracy):
-            self.incumbent = Incumbent(result.index, result.accuracy, result.finished)
+        if result.epochs == 0 and result.finished <= self.clock.budget:
+            self._offer(result.index, result.accuracy, result.finished)
         if self.record:
             self.trajectory.append(
                 result.index, result.seed, result.epochs, result.accuracy, result.seconds, result.finished
             )
 
-    def _count_batch(self, batch: _Batch) -> None:
+    def _offer(self, index: int, accuracy: float, finished: float) -> None:
+        if self.incumbent is None or accuracy > self.incumbent.accuracy:
+            self.incumbent = Incumbent(index, accuracy, finished)
+
+    def _count_batch(self, batch: Batch) -> None:
+        """Count evaluations that are in the order in which their results came in."""
         n = len(batch.indices)
         if not n:
             return
         self.evaluations += n
         self._started += n
-        best = int(batch.accuracies.argmax())
-        if self.incumbent is None or batch.accuracies[best] > self.incumbent.accuracy:
-            self.incumbent = Incumbent(
-                int(batch.indices[best]), float(batch.accuracies[best]), float(batch.finished[best])
-            )
+        late = batch.finished[-1] > self.clock.budget  # an overshoot is counted, but it is no answer
+        within = int(np.searchsorted(batch.finished, self.clock.budget, side="right")) if late else n
+        if within:
+            best = int(batch.accuracies[:within].argmax())
+            self._offer(int(batch.indices[best]), float(batch.accuracies[best]), float(batch.finished[best]))
         if self.record:
             whole = np.zeros(n, np.int64)
             kept = TrajectoryArrays(batch.indices, batch.seeds, whole, batch.accuracies, batch.seconds, batch.finished)
             self.trajectory.extend(TrajectoryArrays._make([column.copy() for column in kept]))  # the caller has these
 
     def _unknown(self, index: int, metric: str, epochs: int | None) -> str:
-        at = "" if epochs is None else f" at epoch {epochs}"
-        return (
-            f"the table {self.benchmark.key} does not know {metric} of architecture {index}{at}. A budget in seconds "
-            "needs train_seconds: import them, or search without a budget."
+        epoch = epochs or self.protocol.epoch
+        at = "" if epoch is None else f" at epoch {epoch}"
+        remedy = (
+            "A budget in seconds needs train_seconds: import them, or search without a budget."
+            if metric == _COSTS[0]
+            else "A result is stored, but without that: import it, or search by another epoch, recipe or seed."
         )
+        return f"the table {self.benchmark.key} does not know {metric} of architecture {index}{at}. {remedy}"
 
 
-def _outcome(indices: Indices, parts: Sequence[_Batch], now: float) -> Outcome:
-    """Join what was accepted; the rest of ``indices`` was refused."""
-    if len(parts) == 1 and len(parts[0].indices) == len(indices):
-        (all_of_it,) = parts
-        return Outcome(
-            indices,
-            all_of_it.accuracies,
-            all_of_it.seconds,
-            all_of_it.seeds,
-            all_of_it.finished,
-            ~np.zeros(len(indices), dtype=np.bool_),
-        )
-    n = len(indices)
-    out = Outcome(
-        indices,
-        np.full(n, np.nan),
-        np.zeros(n),
-        np.full(n, AGGREGATE, dtype=np.int64),
-        np.full(n, now),
-        np.zeros(n, dtype=np.bool_),
-    )
-    done = 0
-    for part in parts:
-        rows = slice(done, done + len(part.indices))
-        out.accuracies[rows], out.seconds[rows], out.seeds[rows] = part.accuracies, part.seconds, part.seeds
-        out.finished[rows], out.counted[rows] = part.finished, True
-        done = rows.stop
-    return out
-
-
-def _as_outcome(result: Result) -> Outcome:
-    numbers = np.array((result.accuracy, result.seconds, result.finished)).reshape(3, 1)
-    integers = np.array((result.index, result.seed)).reshape(2, 1)
-    return Outcome(integers[0], numbers[0], numbers[1], integers[1], numbers[2], np.array([result.counted]))
+def _whole(seed: int) -> int:
+    try:
+        return operator.index(seed)
+    except TypeError:
+        raise InvalidSetting(f"a task's seed is a whole number; got {seed!r}.") from None

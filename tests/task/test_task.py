@@ -6,17 +6,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nasgym.benchmark import Benchmark
 from nasgym.errors import InvalidArchitecture, InvalidBudget, InvalidSetting, MissingResult, UnknownName
+from nasgym.recipes import default_recipe, get_recipe
 from nasgym.results import Evaluation, Series
 from nasgym.spaces import get_space
 from nasgym.store import Store, TableKey
 from nasgym.task import PROTOCOLS, Task, make_task
-from nasgym.testing import fill_synthetic
+from nasgym.testing import fill_synthetic, synthetic_task
 
 SPACE = get_space("nb201")
 PLAIN = PROTOCOLS["plain"]
+EPOCHS = get_recipe(default_recipe("cluttered-digits")).epochs
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +138,99 @@ def test_without_a_record_only_the_incumbent_is_kept(store):
     assert task.incumbent is not None
 
 
+@given(
+    st.lists(st.floats(0.5, 50.0), min_size=1, max_size=12),
+    st.integers(1, 4),
+    st.floats(1.0, 100.0),
+    st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+def test_no_evaluation_starts_at_or_after_the_budget(costs, workers, budget, overshoot):
+    rules = replace(PLAIN, overshoot=overshoot)
+    task = timed_task(costs, rules, budget=budget, workers=workers)
+    outcome = task.evaluate(SPACE.from_index(range(len(costs))))
+    ran = outcome.counted
+    assert (outcome.finished[ran] - outcome.seconds[ran] < budget).all()
+    assert overshoot or (outcome.finished[ran] <= budget).all()
+    assert ran.all() or task.exhausted
+    assert ran.tolist() == sorted(ran.tolist(), reverse=True), "after the first refusal nothing runs"
+    busy = sum(outcome.seconds[ran])
+    assert busy <= workers * max([*outcome.finished[ran], 0.0]) + 1e-6, "no more work than workers can do"
+    finished = task.trajectory.arrays().finished
+    assert (np.diff(finished) >= 0).all(), "results come in in simulated order"
+    within = finished <= budget
+    assert (task.incumbent is None) == (not within.any())
+
+
+def timed_task(costs, protocol, **kwargs):
+    """A task in memory whose first architectures cost what is given."""
+    task = synthetic_task(protocol=protocol, **kwargs)
+    view = task.benchmark.view(task._metrics)
+    seconds = view._values["train_seconds"].copy()
+    seconds[:, : len(costs)] = costs
+    view._values["train_seconds"] = seconds
+    return task
+
+
+def test_a_barrier_over_workers_lasts_until_the_last_result(tmp_path):
+    task = task_over(tmp_path, [constant(i, seconds=s) for i, s in enumerate([5.0, 3.0, 4.0])], workers=2)
+    outcome = task.evaluate(SPACE.from_index([0, 1, 2]))
+    assert outcome.finished.tolist() == [5.0, 3.0, 7.0]
+    assert task.seconds == 7.0
+    assert task.trajectory.arrays().indices.tolist() == [1, 0, 2]
+    assert task.incumbent.index == 1, "of equal accuracies the one that came in first"
+
+
+def test_an_evaluation_that_ends_after_the_budget_counts_but_is_no_answer(tmp_path):
+    rules = replace(PLAIN, overshoot=True)
+    rows = [constant(0, accuracy=0.2, seconds=6.0), constant(1, accuracy=0.9, seconds=7.0)]
+    for number, evaluate in enumerate((Task.evaluate, lambda task, g: [task.evaluate_index(i) for i in (0, 1)])):
+        task = task_over(tmp_path / str(number), rows, rules, budget=10.0)
+        evaluate(task, SPACE.from_index([0, 1]))
+        assert task.evaluations == 2
+        assert task.seconds == 13.0
+        assert task.incumbent.index == 0
+
+
+def test_a_stored_row_without_the_metric_is_an_error_and_no_endless_loop(store, tmp_path):
+    blank = Evaluation(2, 0, 12, {"test_accuracy": Series.of([0.5], [12], "fraction")})
+    task = task_over(tmp_path, [constant(0), constant(1), blank])
+    with pytest.raises(MissingResult, match="does not know valid_accuracy of architecture 2.*import it"):
+        task.evaluate(SPACE.from_index([0, 1, 2]))
+    with pytest.raises(MissingResult, match="does not know valid_accuracy of architecture 2"):
+        task.evaluate_index(2)
+    early = task_over(tmp_path, [constant(0)], replace(PLAIN, epoch=6))
+    with pytest.raises(MissingResult, match="at epoch 6"):
+        early.evaluate(SPACE.from_index([0, 1]))
+
+
+def test_a_job_of_all_epochs_is_a_whole_training(store):
+    task = task_of(store, seeds=0)
+    task.submit(SPACE.from_index([9])[0], epochs=EPOCHS)
+    assert task.next().epochs == 0
+    assert task.incumbent.index == 9
+    for epochs in (0, -1, EPOCHS + 1, 1.5):
+        with pytest.raises(InvalidSetting, match=rf"1..{EPOCHS}"):
+            task.submit(SPACE.from_index([9])[0], epochs=epochs)
+    with pytest.raises(InvalidSetting, match=rf"1..{EPOCHS}"):
+        task_of(store, protocol=replace(PLAIN, epoch=EPOCHS + 1))
+
+
+def test_a_restart_sees_what_others_stored(tmp_path):
+    task = task_over(tmp_path, [constant(0, accuracy=0.5)], replace(PLAIN, seeds="mean"))
+    assert task.evaluate_index(0).accuracy == 0.5
+    with Store(tmp_path) as other:
+        other.put(task.benchmark.key, [constant(0, accuracy=0.7, seed=1)])
+    task.restart()
+    assert task.evaluate_index(0).accuracy == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("metric", ["test_accuracy", "valid_loss", "train_seconds", "valid_acuracy"])
+def test_a_protocol_shows_no_test_metric_and_maximises_no_loss(metric):
+    with pytest.raises(InvalidSetting, match=f"metric='{metric}'"):
+        replace(PLAIN, metric=metric)
+
+
 def test_submitted_jobs_come_back_in_simulated_order(tmp_path):
     costs = [9.0, 2.0, 4.0, 1.0]
     task = task_over(tmp_path, [constant(i, seconds=s) for i, s in enumerate(costs)], workers=2)
@@ -238,3 +335,6 @@ def test_bad_names_and_budgets(store):
         task_of(store, budget=0)
     with pytest.raises(InvalidSetting, match="seed"):
         task_of(store, seeds=-1)
+    with pytest.raises(InvalidSetting, match="whole number"):
+        task_of(store, seed=1.7)
+    assert task_of(store, seeds=np.int64(1)).evaluate_index(3).seed == 1
