@@ -125,7 +125,7 @@ def run_and_report(design: StudyDesign, out: Path | None, jobs: int | None) -> N
 
 def print_report(report: Report) -> None:
     """Print the tables of a study and where its files are."""
-    from nasgym.study import published_rows, summary_rows, task_facts
+    from nasgym.study import published_note, published_rows, summary_rows, task_facts
 
     for task in report.tasks:
         typer.echo()
@@ -138,6 +138,8 @@ def print_report(report: Report) -> None:
         if rows:
             typer.echo()
             show.table(heads, rows, title=f"beside the published figures ({task.task.protocol.source})")
+        if note := published_note(task):
+            typer.echo(f"\n{note}")
     typer.echo()
     show.fact("plot", report.study.folder / "anytime.png")
     show.fact("records", report.study.folder)

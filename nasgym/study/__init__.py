@@ -2,7 +2,8 @@
 
 from nasgym.study.analysis import Report, TaskReport, analyse
 from nasgym.study.design import StudyDesign, TaskSpec
-from nasgym.study.reporting import published_rows, summary_rows, task_facts, write_report
+from nasgym.study.published import published_note, published_rows
+from nasgym.study.reporting import summary_rows, task_facts, write_report
 from nasgym.study.running import Progress, StudyRuns, run_study
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "TaskReport",
     "TaskSpec",
     "analyse",
+    "published_note",
     "published_rows",
     "run_study",
     "summary_rows",

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from nasgym.results import METRICS
 from nasgym.study.analysis import Finals, Quantity, Report, Summary, TaskReport
+from nasgym.study.published import published_note, published_rows
 from nasgym.study.records import csv_text, write_atomic, write_evaluations
+from nasgym.study.texts import UNKNOWN, figure_text, score_text
 
-__all__ = ["UNKNOWN", "published_rows", "score_text", "summary_rows", "task_facts", "write_report"]
+__all__ = ["summary_rows", "task_facts", "write_report"]
 
-UNKNOWN = "—"
 _QUANTITY_FIELDS = ("runs", "mean", "std", "low", "high", "iqm", "iqm_low", "iqm_high")
 
 
@@ -31,28 +32,12 @@ def write_report(report: Report) -> None:
 def summary_rows(task: TaskReport) -> tuple[list[str], list[list[str]]]:
     """Return the heads and rows of a task's table for people: mean ± standard deviation, accuracies in percent.
 
-    Scores that no run has are left out; `task_facts` names them.
+    A score that only some runs have says of how many; one that no run has is left out, and `task_facts` names it.
     """
     first, *others = _shown(task)
     versus = [f"better than {task.summaries[0].agent}"] if len(task.summaries) > 1 else []
     heads = ["agent", "runs", "evaluations", first, "95% interval", *others, "regret", *versus]
     return heads, [_summary_row(task, summary, first, others)[: len(heads)] for summary in task.summaries]
-
-
-def published_rows(task: TaskReport) -> tuple[list[str], list[list[str]]]:
-    """Return the heads and rows that show published figures beside these; no rows where nothing is published."""
-    known = {
-        (p.agent, p.score): p for p in task.task.protocol.published if p.dataset == task.task.benchmark.key.dataset
-    }
-    rows = []
-    for summary in task.summaries:
-        for name, here in summary.quantities.items():
-            paper = known.get((summary.agent.partition(":")[0], name))
-            if paper is not None and here.runs:
-                off = 100 * (here.mean - paper.mean)
-                figures = (score_text(here.mean, here.std), score_text(paper.mean, paper.std), f"{off:+.2f}")
-                rows.append([summary.agent, name, *figures])
-    return ["agent", "score", "here", "published", "difference"], rows
 
 
 def task_facts(task: TaskReport) -> list[str]:
@@ -75,14 +60,6 @@ def task_facts(task: TaskReport) -> list[str]:
     ]
 
 
-def score_text(mean: float, std: float | None = None, unit: str = "fraction") -> str:
-    """Return a figure for people: fractions in percent, the unknown as a dash."""
-    if math.isnan(mean):
-        return UNKNOWN
-    factor = 100 if unit == "fraction" else 1
-    return f"{factor * mean:.2f}" + ("" if std is None else f" ± {factor * std:.2f}")
-
-
 def _shown(task: TaskReport) -> list[str]:
     """Return the scores that some run has, or the first one where there is none."""
     names = [table.score.name for table in task.tables]
@@ -94,8 +71,7 @@ def _summary_row(task: TaskReport, summary: Summary, first: str, others: list[st
     units["regret"] = METRICS[task.tables[0].score.metric]
 
     def text(name: str) -> str:
-        found = summary.quantities[name]
-        return score_text(found.mean, found.std, units[name])
+        return figure_text(summary.quantities[name], summary, units[name])
 
     runs = f"{summary.runs}" + (f" ({summary.failed} failed)" if summary.failed else "")
     made = summary.quantities["evaluations"].mean
@@ -169,6 +145,8 @@ def _page(report: Report) -> Iterator[str]:
         if rows:
             yield f"\nBeside the published figures ({task.task.protocol.source}):\n"
             yield from _markdown(heads, rows)
+        if note := published_note(task):
+            yield f"\n{note[0].upper()}{note[1:]}."
     for failure in report.study.failures:
         yield f"\nFAILED: {failure.agent} on {failure.task}, run {failure.seed}: {failure.error.splitlines()[0]}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,17 @@ import pytest
 
 from nasgym.spaces import get_space
 from nasgym.store import Store
-from nasgym.study import Report, StudyDesign, TaskSpec, analyse, published_rows, run_study, summary_rows, write_report
+from nasgym.study import (
+    Report,
+    StudyDesign,
+    TaskSpec,
+    analyse,
+    published_note,
+    published_rows,
+    run_study,
+    summary_rows,
+    write_report,
+)
 from nasgym.study.statistics import interquartile_mean, mean_interval
 from nasgym.task import PROTOCOLS
 from tests.study.samples import FINAL, TASK
@@ -78,19 +89,65 @@ def test_people_read_percent_and_dashes(report: Report) -> None:
     assert row["cifar10 valid"] == f"{100 * found.mean:.2f} ± {100 * found.std:.2f}"
     assert dict(zip(heads, rows[0], strict=True))["better than random_search"] == "—"
     page = (report.study.folder / "summary.md").read_text()
-    assert "not in the store: cifar100 valid —" in page and "Dong and Yang, ICLR 2020" in page
+    assert "not in the store: cifar100 valid —" in page
 
 
-def test_published_figures_stand_beside(report: Report) -> None:
-    heads, rows = published_rows(report.tasks[0])
+@pytest.fixture(scope="module")
+def by_the_rules(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """A study as its protocol says, with an agent of the paper, one of its presets, and one that is not in it."""
+    agents = ("random_search", "regularized_evolution:small", "local_search")
+    spec = TaskSpec(TASK, protocol="nasbench201-2020", on_missing="error", store=str(filled))
+    return analyse(run_study(StudyDesign((spec,), agents, 2), tmp_path_factory.mktemp("rules") / "out"))
+
+
+def test_published_figures_stand_beside(by_the_rules: Report) -> None:
+    (task,) = by_the_rules.tasks
+    heads, rows = published_rows(task)
     assert heads[2:] == ["here", "published", "difference"]
-    assert [row[:2] + row[3:4] for row in rows if row[1] == "cifar10 valid"] == [
+    assert [row[:2] + row[3:4] for row in rows] == [
         ["random_search", "cifar10 valid", "90.93 ± 0.36"],
-        ["regularized_evolution", "cifar10 valid", "91.19 ± 0.31"],
+        ["random_search", "cifar10 test", "93.70 ± 0.36"],
     ]
-    here = report.tasks[0].summaries[0].quantities["cifar10 valid"].mean
+    here = task.summaries[0].quantities["cifar10 valid"].mean
     assert rows[0][4] == f"{100 * here - 90.93:+.2f}"
-    assert published_rows(report.tasks[1])[1] == []
+    assert published_note(task).endswith("not shown beside agents with a preset: regularized_evolution:small")
+
+
+def test_other_rules_have_no_published_figures(report: Report) -> None:
+    assert published_rows(report.tasks[0])[1] == []
+    assert published_note(report.tasks[0]).endswith("departs from the protocol: budget 250.0, not 12000.0")
+    assert published_rows(report.tasks[1])[1] == [] and published_note(report.tasks[1]) == ""
+    page = (report.study.folder / "summary.md").read_text()
+    assert "Published figures are not shown beside" in page and "| published |" not in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"recipe": "nb201-200"}, "recipe nb201-200, not nb201-12"),
+        ({"seeds": "mean"}, "seeds mean, not random"),
+        ({"workers": 4}, "simulated workers 4, not 1"),
+        ({"max_evaluations": 9}, "limit of evaluations 9, not none"),
+        ({"charge_repeats": False}, "charge repeats False, not True"),
+        ({"share_equal": True}, "equal networks answer for each other True, not False"),
+        ({"protocol": replace(PROTOCOLS["nasbench201-2020"], overshoot=True)}, "overshoot True, not False"),
+    ],
+)
+def test_every_departure_from_the_protocol_is_told(by_the_rules: Report, changes: dict[str, object], said: str) -> None:
+    spec = replace(by_the_rules.tasks[0].spec, **changes)  # type: ignore[arg-type]
+    other = replace(by_the_rules.tasks[0], spec=spec, task=spec.make())
+    assert published_rows(other)[1] == [] and published_note(other).endswith(f"the protocol: {said}")
+
+
+def test_a_score_that_only_some_runs_have_says_so(filled: Path, tmp_path: Path) -> None:
+    """The first evaluation of the others does not end within the budget."""
+    design = StudyDesign((TaskSpec(TASK, budget=9.0, on_missing="error", store=str(filled)),), ("random_search",), 10)
+    task = analyse(run_study(design, tmp_path / "out")).tasks[0]
+    known = int(np.isfinite(task.finals[0].scores["valid"]).sum())
+    assert 0 < known < 10
+    row = dict(zip(*[summary_rows(task)[0], summary_rows(task)[1][0]], strict=True))
+    assert row["valid"].endswith(f" ({known} of 10)") and row["regret"].endswith(f" ({known} of 10)")
+    assert row["runs"] == "10"
 
 
 def test_published_figures_name_scores_of_their_protocol() -> None:
