@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
@@ -211,11 +212,19 @@ def is_image_folder(dataset: str) -> bool:
 
 
 def check_dataset(dataset: str) -> str:
-    """Return ``dataset`` if it is a known name or an image folder; raises `UnknownName` or `InvalidSetting`."""
+    """Return the name under which results of ``dataset`` are stored.
+
+    A folder of images is named by its full path, so that the ways to write one path are one table, and the same
+    words in two working directories are two.
+
+    Raises:
+        UnknownName: There is no such data set.
+        InvalidSetting: The path of the folder is missing.
+    """
     if is_image_folder(dataset):
         if dataset == IMAGE_FOLDER:
             raise InvalidSetting("imagefolder: needs the path of a folder, such as imagefolder:/data/flowers.")
-        return dataset
+        return IMAGE_FOLDER + str(Path(dataset.removeprefix(IMAGE_FOLDER)).expanduser().resolve())
     if dataset not in DATASETS:
         raise UnknownName("dataset", dataset, dataset_names())
     return dataset

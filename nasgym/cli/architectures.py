@@ -105,7 +105,10 @@ def _parsed(architecture: str) -> str | int:
 
 
 def _stored_recipes(store: Store, task: str) -> list[str]:
-    return [key.recipe for key in store.keys() if f"{key.space}/{key.dataset}" == task]
+    from nasgym.recipes import check_dataset
+
+    space, _, dataset = task.partition("/")
+    return [key.recipe for key in store.keys() if (key.space, key.dataset) == (space, check_dataset(dataset))]
 
 
 def _stored(benchmark: Benchmark, index: int, seed: SeedPolicy | None) -> list[Evaluation]:

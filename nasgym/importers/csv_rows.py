@@ -166,7 +166,7 @@ class Parser:
         known_recipe = self._names.recipes.get(recipe)
         known_dataset: str | None = self._names.datasets.get(dataset, dataset)
         try:
-            check_dataset(known_dataset or "")
+            known_dataset = check_dataset(known_dataset or "")
         except UnknownName:
             known_dataset = None
         for kind, name, known in (("dataset", dataset, known_dataset), ("recipe", recipe, known_recipe)):

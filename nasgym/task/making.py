@@ -16,6 +16,7 @@ from nasgym.recipes import check_dataset, dataset_names, default_recipe, get_rec
 from nasgym.results import Evaluation
 from nasgym.spaces import Space, get_space, space_names
 from nasgym.store import Store, TableKey
+from nasgym.task.image_folders import check_images
 from nasgym.task.protocols import Protocol, get_protocol
 from nasgym.task.task import Task
 
@@ -70,6 +71,7 @@ def make_task(
     Raises:
         UnknownName: No space, data set, recipe or protocol has that name.
         InvalidBudget: The budget or ``max_evaluations`` is not above zero.
+        TableMismatch: A folder's images are not those that its table was made with.
     """
     rules = get_protocol(protocol)
     if seeds is not None:
@@ -113,8 +115,10 @@ def make_benchmark(
     recipe = get_recipe(recipe or default_recipe(dataset)).name
     store = store if isinstance(store, Store) else Store(store)
     key = TableKey(space.name, dataset, recipe)
+    check_images(store, key)
     train = _LazyTrainer(space, key, store, device, on_epoch) if on_missing == "train" else None
-    return Benchmark(space, key, store, on_missing=on_missing, train=train, share_equal=share_equal)
+    prepare = None if train is None else train.prepare
+    return Benchmark(space, key, store, on_missing=on_missing, train=train, share_equal=share_equal, prepare=prepare)
 
 
 def _parse(name: str) -> tuple[Space, str]:
@@ -139,11 +143,16 @@ class _LazyTrainer:
         self._train: TrainFunction | None = None
 
     def __call__(self, genotype: NDArray[np.int8], seed: int) -> Evaluation:
-        if self._train is None:
-            self._train = self._prepare()
+        self.prepare()
+        assert self._train is not None
         return self._train(genotype, seed)
 
-    def _prepare(self) -> TrainFunction:
+    def prepare(self) -> None:
+        """Load the data set and make the table, once."""
+        if self._train is None:
+            self._train = self._prepared()
+
+    def _prepared(self) -> TrainFunction:
         from nasgym.training import Trainer  # torch: only where something is trained
 
         if self._store.readonly:

@@ -14,7 +14,7 @@ import numpy as np
 
 from nasgym.errors import InvalidSetting, StoreError
 from nasgym.executors import Executor, Outcome, executor_for
-from nasgym.recipes import Recipe
+from nasgym.recipes import Recipe, check_dataset
 from nasgym.results import Evaluation, TableKey
 from nasgym.results_file import TableMeta
 from nasgym.spaces import Space
@@ -148,7 +148,7 @@ def fill(
         raise InvalidSetting(f"a bundle has at least 1 member; got {members}.")
     executor = executor_for(workers)
     given = load_dataset(dataset, image_size=recipe.image_size) if data is None else data
-    key = TableKey(space.name, dataset, recipe.name)
+    key = TableKey(space.name, check_dataset(dataset), recipe.name)
     results.begin(TableMeta(key, space.size, asdict(recipe), given.fingerprint))
     try:
         work = partial(train_cells, Plan(space.name, dataset, recipe, device, engine, data))
