@@ -161,9 +161,10 @@ def _check_runs(task: Task) -> None:
             f"a search on {task.name} would never end: the protocol {task.protocol.name!r} has no budget for it. "
             "Give one in simulated seconds, or a number of evaluations."
         )
-    if benchmark.on_missing == "error" and benchmark.key not in benchmark.store:
+    store, key = benchmark.store, benchmark.key
+    if benchmark.on_missing == "error" and (key not in store or not store.info(key).rows):
         raise MissingResult(
-            f"the store {benchmark.store.path} has no table {benchmark.key}, and nothing may be trained. Import "
+            f"the store {store.path} has no table {key} with results, and nothing may be trained. Import "
             'published results with `nasgym import csv`, or use on_missing="train". `nasgym info` lists the tables.'
         )
 

@@ -20,7 +20,8 @@ import nasgym
 from nasgym.errors import InvalidSetting, InvalidTable
 from nasgym.executors import Executor, InProcess
 from nasgym.study.chunks import Chunk, ChunkResult, run_chunk
-from nasgym.study.design import StudyDesign, TaskSpec, differences
+from nasgym.study.design import StudyDesign, differences
+from nasgym.study.gaps import prepare_training, trains
 from nasgym.study.records import Failure, RunSet, read_runs, write_atomic, write_runs
 
 __all__ = ["Progress", "StudyRuns", "run_study"]
@@ -105,15 +106,18 @@ def run_study(
 
     Raises:
         InvalidSetting: The folder holds a study of another design.
+        DatasetUnavailable: Networks would have to be trained, and the data set is not on this machine.
         NasgymError: A name in the design is wrong, see `StudyDesign.check`.
     """
     design.check()
     folder = Path(folder)
-    _claim_folder(design, folder)
     state = _State(design.total_runs, sets=_stored(folder))
     resumed = sum(len(runs) for runs in state.sets)
+    chunks = list(_pending(design, state.sets, folder / _PROGRESS))
+    for spec in {chunk.task.label: chunk.task for chunk in chunks}.values():
+        prepare_training(spec)
+    _claim_folder(design, folder)
     with _reporting(state, folder / _PROGRESS, on_progress):
-        chunks = list(_pending(design, state.sets, folder / _PROGRESS))
         lost = _execute(executor or InProcess(), chunks, state, folder)
         alone = [replace(c, seeds=(s,)) for c, _ in lost if len(c.seeds) > 1 for s in c.seeds]
         lost = [(c, f) for c, f in lost if len(c.seeds) == 1] + _execute(executor or InProcess(), alone, state, folder)
@@ -175,7 +179,7 @@ def _pending(design: StudyDesign, done: Iterable[RunSet], progress: Path) -> Ite
         ended[runs.task, runs.agent].update(runs.seeds.tolist())
     session = time.time_ns()
     for task in design.tasks:
-        live = _trains(task)
+        live = trains(task)
         size = 1 if live else CHUNK_RUNS
         left = {a: [s for s in design.seeds if s not in ended.get((task.label, a), ())] for a in design.agents}
         for start in range(0, design.runs, size):
@@ -183,15 +187,6 @@ def _pending(design: StudyDesign, done: Iterable[RunSet], progress: Path) -> Ite
                 if some := tuple(seeds[start : start + size]):
                     chunk = Chunk(task, agent, some, session)
                     yield replace(chunk, progress=str(progress / f"{chunk.name}.note")) if live else chunk
-
-
-def _trains(spec: TaskSpec) -> bool:
-    """Tell whether runs of a task may train networks: that is allowed, and the table has gaps."""
-    task = spec.make()
-    if task.benchmark.on_missing != "train":
-        return False
-    view = task.benchmark.view((task.protocol.metric,), task.protocol.epoch)
-    return bool((view.counts == 0).any())
 
 
 def _by_design(design: StudyDesign, sets: list[RunSet]) -> tuple[RunSet, ...]:

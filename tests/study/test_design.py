@@ -14,10 +14,11 @@ from nasgym.errors import (
     NasgymError,
     UnknownName,
 )
+from nasgym.store import Store
 from nasgym.study import StudyDesign, TaskSpec
 from nasgym.study.design import differences
 from nasgym.task import PROTOCOLS
-from tests.study.samples import TASK, write_agent
+from tests.study.samples import KEY, TASK, write_agent
 
 
 def spec(store: Path, **settings: object) -> TaskSpec:
@@ -90,6 +91,12 @@ def test_an_unknown_agent_is_named(filled: Path) -> None:
 def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingResult, match=r"no table nb201/cifar10/nb201-12.*nasgym import csv"):
         design(tmp_path / "empty").check()
+
+
+def test_a_table_without_results_is_none(tmp_path: Path) -> None:
+    Store(tmp_path / "store").ensure_table(KEY, 15625)
+    with pytest.raises(MissingResult, match=r"no table nb201/cifar10/nb201-12"):
+        design(tmp_path / "store").check()
 
 
 def test_the_same_words_are_the_same_design(filled: Path) -> None:

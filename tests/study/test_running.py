@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasgym.errors import InvalidSetting, InvalidTable, UnknownName
+from nasgym.errors import DatasetUnavailable, InvalidSetting, InvalidTable, UnknownName
 from nasgym.executors import Processes
+from nasgym.store import Store
 from nasgym.study import Progress, StudyDesign, StudyRuns, TaskSpec, analyse, run_study, running, write_report
 from nasgym.study.chunks import Chunk
+from nasgym.study.gaps import trains
 from nasgym.study.records import RunSet
 from tests.study.samples import TASK, runs_noted, write_agent
 
@@ -192,7 +194,7 @@ def test_progress_within_a_run_where_networks_are_trained(
 ) -> None:
     monkeypatch.setattr("nasgym.study.chunks._WATCH_SECONDS", 0.01)
     monkeypatch.setattr("nasgym.study.running._REPORT_SECONDS", 0.01)
-    monkeypatch.setattr("nasgym.study.running._trains", lambda spec: True)
+    monkeypatch.setattr("nasgym.study.running.trains", lambda spec: True)
     mine = write_agent(
         tmp_path, "import time; task.evaluate(task.space.sample(np.random.default_rng(0), 2)); time.sleep(1)"
     )
@@ -203,8 +205,27 @@ def test_progress_within_a_run_where_networks_are_trained(
 
 def test_a_gap_in_a_table_that_may_be_trained_makes_small_chunks(filled: Path, tmp_path: Path) -> None:
     full = a_design(filled, on_missing="train").tasks[0]
-    assert not running._trains(full) and running._trains(replace(full, store=str(tmp_path / "empty")))
-    assert not running._trains(replace(full, on_missing="error", store=str(tmp_path / "empty")))
+    assert not trains(full) and trains(replace(full, store=str(tmp_path / "empty")))
+    assert not trains(replace(full, on_missing="error", store=str(tmp_path / "empty")))
+
+
+def test_a_data_set_that_is_not_there_stops_a_study_before_its_first_run(
+    filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NASGYM_DATA", str(tmp_path / "no-data"))
+    mine, store = write_agent(tmp_path), tmp_path / "store"
+    with pytest.raises(DatasetUnavailable, match=r"cifar10.*nasgym import csv"):
+        run_study(a_design(store, mine, runs=3, on_missing="train"), tmp_path / "out")
+    assert not runs_noted(mine) and not (tmp_path / "out").exists() and not Store(store).tables()
+    run_study(a_design(filled, mine, runs=3, on_missing="train"), tmp_path / "out")  # a whole table needs no data
+
+
+def test_only_what_is_left_is_prepared(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared: list[str] = []
+    monkeypatch.setattr("nasgym.study.running.prepare_training", lambda spec: prepared.append(spec.label))
+    for _ in range(2):
+        run_study(a_design(filled, runs=3), tmp_path / "out")
+    assert prepared == [TASK]  # once for all agents, and not where every run was done before
 
 
 def test_a_changed_design_is_refused(filled: Path, tmp_path: Path) -> None:

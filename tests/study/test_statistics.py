@@ -1,4 +1,4 @@
-"""Statistics against hand-computed figures, brute force, scipy, and rliable where it is installed."""
+"""Statistics against hand-computed figures, brute force, scipy, and figures of rliable."""
 
 from __future__ import annotations
 
@@ -126,12 +126,9 @@ def test_bad_settings_are_named() -> None:
         t_quantile(0.9, 0)
 
 
-@pytest.mark.filterwarnings("ignore")  # it imports much
 def test_agrees_with_rliable() -> None:
-    metrics = pytest.importorskip("rliable.metrics")
+    """The figures of rliable 1.2.0 (``aggregate_iqm``, ``probability_of_improvement``) on the same numbers."""
     scores = np.random.default_rng(4).normal(size=(50, 3))  # rliable lays out runs x tasks
     other = np.random.default_rng(5).normal(size=(40, 3))
-    assert interquartile_mean(scores.T.reshape(-1)) == pytest.approx(metrics.aggregate_iqm(scores))
-    assert probability_of_improvement(scores.T, other.T) == pytest.approx(
-        metrics.probability_of_improvement(scores, other)
-    )
+    assert interquartile_mean(scores.T.reshape(-1)) == pytest.approx(0.02831624434025496)
+    assert probability_of_improvement(scores.T, other.T) == pytest.approx(0.5718333333333333)
