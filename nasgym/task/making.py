@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasgym.benchmark import Benchmark, OnMissing, SeedPolicy, TrainFunction
-from nasgym.errors import InvalidSetting, UnknownName
+from nasgym.errors import StoreReadOnly, UnknownName
 from nasgym.recipes import check_dataset, dataset_names, default_recipe, get_recipe
 from nasgym.results import Evaluation
 from nasgym.spaces import Space, get_space, space_names
@@ -153,12 +153,13 @@ class _LazyTrainer:
             self._train = self._prepared()
 
     def _prepared(self) -> TrainFunction:
+        if self._store.readonly:
+            raise StoreReadOnly(
+                f"the store {self._store.path} is read-only, and trainings have to be stored: use another store, or "
+                'on_missing="error".'
+            )
         from nasgym.training import Trainer  # torch: only where something is trained
 
-        if self._store.readonly:
-            raise InvalidSetting(
-                f'the store {self._store.path} is read-only: use another store, or on_missing="error".'
-            )
         recipe = get_recipe(self._key.recipe)
         trainer = Trainer(
             self._space,
