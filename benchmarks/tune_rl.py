@@ -1,6 +1,6 @@
 """Settings of the learning agents, one changed at a time, on real results: what `docs/agents.md` says about tuning.
 
-    python benchmarks/tune_rl.py ppo --store STORE --runs 40
+    python benchmarks/tune_rl.py ppo --store STORE
 
 STORE holds the published results of NAS-Bench-201 (`nasgym import csv`). Each row is the mean over runs of the final
 validation accuracy of what a run settled on, in percent, with its standard error. The seeds are the same in all rows.
@@ -14,8 +14,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from stable_baselines3 import PPO
 
-from nasgym.agents import get_agent
+from nasgym.agents import Agent, get_agent
+from nasgym.envs.sb3 import StopAtBudget, make_sb3_env
 from nasgym.study.scoring import ScoreTable, score_tables
 from nasgym.task import Task, make_task
 
@@ -72,6 +74,7 @@ CHANGES: Mapping[str, tuple[dict[str, Any], ...]] = {
         {"exploring_cells": 100},
     ),
 }
+RUNS = 24
 PEERS = ("random_search", "regularized_evolution", "local_search", "reinforce")
 
 
@@ -81,7 +84,7 @@ def main() -> None:
     parser.add_argument("agent", choices=[*CHANGES, "peers"])
     parser.add_argument("--store", help="a store with the published results; default: the user's")
     parser.add_argument("--protocol", default="nasbench201-2020")
-    parser.add_argument("--runs", type=int, default=40)
+    parser.add_argument("--runs", type=int, default=RUNS)
     arguments = parser.parse_args()
     task = make_task("nb201/cifar10", protocol=arguments.protocol, store=arguments.store, on_missing="error")
     scores = [score for score in score_tables(task) if not np.isnan(score.best) and "valid" in score.score.name]
@@ -89,18 +92,29 @@ def main() -> None:
     print("|---|" + "---|" * (len(scores) + 2))
     if arguments.agent == "peers":
         for name in PEERS:
-            print(row(name, {}, name, task, scores, arguments.runs), flush=True)
+            print(row(get_agent(name), name, task, scores, arguments.runs), flush=True)
         return
-    print(row(arguments.agent, {}, "the defaults", task, scores, arguments.runs), flush=True)
+    if arguments.agent == "ppo":
+        print(row(LibraryPPO(), "the library's defaults", task, scores, arguments.runs), flush=True)
+    print(row(get_agent(arguments.agent), "the defaults", task, scores, arguments.runs), flush=True)
     for changed in ({}, *CHANGES[arguments.agent]):
         label = ", ".join(f"{key}={value}" for key, value in changed.items()) or "start"
-        settings = START[arguments.agent] | changed
-        print(row(arguments.agent, settings, label, task, scores, arguments.runs), flush=True)
+        agent = get_agent(arguments.agent, **(START[arguments.agent] | changed))
+        print(row(agent, label, task, scores, arguments.runs), flush=True)
 
 
-def row(name: str, changed: Mapping[str, Any], label: str, task: Task, scores: list[ScoreTable], runs: int) -> str:
+class LibraryPPO:
+    """PPO exactly as stable-baselines3 sets it up: one environment, an update after 2,048 steps."""
+
+    def search(self, task: Task, seed: int) -> None:
+        """Spend the task's budget."""
+        env = make_sb3_env(task, 1, illegal="repair")
+        PPO("MlpPolicy", env, device="cpu", seed=seed).learn(10**9, callback=StopAtBudget())
+
+
+def row(agent: Agent | LibraryPPO, label: str, task: Task, scores: list[ScoreTable], runs: int) -> str:
     """Search ``runs`` times with the seeds 0, 1, ... and return the row of the table."""
-    agent, answers, evaluations, began = get_agent(name, **changed), [], 0, time.perf_counter()
+    answers, evaluations, began = [], 0, time.perf_counter()
     for seed in range(runs):
         task.restart(seed)
         agent.search(task, seed)
