@@ -106,7 +106,7 @@ def export(
     \b
     Examples:
       nasgym store export results.nasgym
-      nasgym store export digits.nasgym --table nb201/cluttered-digits/cluttered-digits-12
+      nasgym store export digits.nasgym --table nb201/cluttered-digits/cluttered-digits-10
     """  # noqa: D301 - \b keeps the lines of an example apart
     from nasgym.store import Store, TableKey
 
