@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nasgym.cli import show
-from nasgym.cli.options import DEFAULT_TASK, Device, StorePath, TaskName, seed_policy
+from nasgym.cli.options import Device, ShareEqual, StorePath, TaskName, seed_policy
+from nasgym.task.making import DEFAULT_TASK
 
 if TYPE_CHECKING:
     from nasgym.benchmark import Benchmark, SeedPolicy
@@ -30,6 +31,7 @@ def query(
     recipe: Recipe = None,
     seed: Annotated[str | None, typer.Option(metavar="mean|N", help="One stored training.  [default: all]")] = None,
     epoch: Annotated[int | None, typer.Option(min=1, help="After so many epochs.  [default: the last]")] = None,
+    share_equal: ShareEqual = False,
     store: StorePath = None,
 ) -> None:
     """Show what is known of one architecture: accuracies, seconds, parameters, FLOPs. Nothing is trained.
@@ -37,18 +39,22 @@ def query(
     \b
     Examples:
       nasgym query 6111 --task nb201/cifar10
-      nasgym query "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|nor_conv_3x3~2|" --recipe nb201-200
+      nasgym query "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|nor_conv_3x3~2|" \\
+          --task nb201/cifar10 --recipe nb201-200
     """  # noqa: D301 - \b keeps the lines of an example apart
     from nasgym.store import Store
     from nasgym.task import make_benchmark
 
-    opened, name = Store(store), _task_name(task, dataset)
+    opened, name, policy = Store(store), _task_name(task, dataset), seed_policy(seed)
     recipes: list[str | None] = [recipe] if recipe else [*_stored_recipes(opened, name)]
-    found = [make_benchmark(name, recipe=r, on_missing="error", store=opened) for r in recipes or [None]]
+    found = [
+        make_benchmark(name, recipe=r, on_missing="error", share_equal=share_equal, store=opened)
+        for r in recipes or [None]
+    ]
     index = found[0].index_of(_parsed(architecture))
-    answers = [(b, e.stopped_at(epoch)) for b in found for e in _stored(b, index, seed_policy(seed))]
+    answers = [(b, e.stopped_at(epoch)) for b in found for e in _stored(b, index, policy)]
     if not answers:
-        found[0].query(index, epoch=epoch)  # raises with what can be done
+        found[0].query(index, policy or "mean")  # raises with what can be done
     _describe(found[0], index)
     rows = [[b.key.recipe, str(e.seed), str(e.epochs), *_figures(e)] for b, e in answers]
     show.table(["recipe", "seed", "epochs", "train %", "valid %", "test %", "seconds"], rows)
@@ -112,12 +118,23 @@ def _stored_recipes(store: Store, task: str) -> list[str]:
 
 
 def _stored(benchmark: Benchmark, index: int, seed: SeedPolicy | None) -> list[Evaluation]:
-    """Return one stored evaluation, or all and their mean."""
+    """Return what is stored of one training, or of all and their mean; nothing where nothing is."""
     if seed is not None:
+        return _known(benchmark, index, seed)
+    if benchmark.key not in benchmark.store:
+        return []
+    seeds = benchmark.store.info(benchmark.key).seeds
+    every = [e for s in seeds if s != "mean" for e in _known(benchmark, index, s)]
+    return every if len(every) == 1 else [*every, *_known(benchmark, index, "mean")]
+
+
+def _known(benchmark: Benchmark, index: int, seed: SeedPolicy) -> list[Evaluation]:
+    from nasgym.errors import MissingResult
+
+    try:
         return [benchmark.query(index, seed)]
-    stored = benchmark.store.seeds(benchmark.key, index)
-    every = [benchmark.query(index, s) for s in stored if s != "mean"]
-    return [*every, benchmark.query(index)] if len(every) != 1 and stored else every
+    except MissingResult:
+        return []
 
 
 def _describe(benchmark: Benchmark, index: int) -> None:

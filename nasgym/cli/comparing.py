@@ -5,63 +5,53 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from nasgym.cli import show
-from nasgym.cli.options import DEFAULT_TASK, Device, OnMissing, StorePath, seed_policy, split_names
+from nasgym.cli.options import Device, OnMissing, ShareEqual, StorePath, seed_policy, split_names
+from nasgym.cli.study_options import (
+    AgentNames,
+    AgentSpecs,
+    Budget,
+    FirstSeed,
+    Jobs,
+    MaxEvaluations,
+    OutFolder,
+    ProtocolName,
+    RecipeName,
+    Runs,
+    Seeds,
+    TaskNames,
+    Workers,
+)
 from nasgym.errors import InvalidSetting
+from nasgym.task.making import DEFAULT_TASK
 
 if TYPE_CHECKING:
     from nasgym.study import Report, StudyDesign
 
 __all__ = ["compare", "run_and_report"]
 
-Workers = Annotated[
-    int, typer.Option(help="Simulated workers: how many evaluations run at once on the simulated clock.")
-]
-Jobs = Annotated[int | None, typer.Option("--jobs", "-j", help="Processes of this machine.  [default: one per core]")]
-
-OutFolder = Annotated[
-    Path | None, typer.Option("--out", metavar="FOLDER", help="Where the records go.  [default: nasgym-studies/...]")
-]
-
 
 def compare(
-    task: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--task",
-            metavar="SPACE/DATASET",
-            help="What is searched; may be repeated.  [default: nb201/cluttered-digits]",
-        ),
-    ] = None,
-    protocol: Annotated[str, typer.Option(help="The rules; `nasgym tasks` lists them.")] = "plain",
-    budget: Annotated[float | None, typer.Option(help="Simulated seconds per run.  [default: the protocol's]")] = None,
-    max_evaluations: Annotated[int | None, typer.Option(help="Evaluations per run.  [default: no limit]")] = None,
-    agents: Annotated[
-        str, typer.Option(metavar="A,B,...", help="Agents, with commas; `nasgym agents` lists them.")
-    ] = "",
-    agent: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="SPEC", help="One more agent: a name, name:preset or my_file.py:MyAgent; may be repeated."
-        ),
-    ] = None,
-    runs: Annotated[int, typer.Option(help="Runs per agent.")] = 10,
-    first_seed: Annotated[int, typer.Option(help="The seed of the first run.")] = 0,
-    recipe: Annotated[
-        str | None, typer.Option(help="The recipe to search.  [default: the protocol's, else the data set's]")
-    ] = None,
-    seeds: Annotated[
-        str | None,
-        typer.Option(metavar="mean|random|N", help="Which stored training answers.  [default: the protocol's]"),
-    ] = None,
+    task: TaskNames = None,
+    protocol: ProtocolName = "plain",
+    budget: Budget = None,
+    max_evaluations: MaxEvaluations = None,
+    agents: AgentNames = "",
+    agent: AgentSpecs = None,
+    runs: Runs = 10,
+    first_seed: FirstSeed = 0,
+    recipe: RecipeName = None,
+    seeds: Seeds = None,
     workers: Workers = 1,
     jobs: Jobs = None,
     on_missing: OnMissing = "train",
+    share_equal: ShareEqual = False,
     device: Device = "auto",
     out: OutFolder = None,
     store: StorePath = None,
@@ -77,25 +67,28 @@ def compare(
           --agents random_search,regularized_evolution,reinforce --runs 500
       nasgym compare --task nb201/cifar10 --protocol nats-tss --agents random_search --agent my_file.py:MyAgent
     """  # noqa: D301 - \b keeps the lines of an example apart
-    from nasgym.agents import agent_names
     from nasgym.study import StudyDesign, TaskSpec
 
-    named = (*split_names(agents), *(agent or ()))
+    rules = TaskSpec(
+        DEFAULT_TASK, protocol=protocol, recipe=recipe, seeds=seed_policy(seeds), budget=budget,
+        max_evaluations=max_evaluations, workers=workers, share_equal=share_equal, device=device,
+        on_missing=on_missing,  # type: ignore[arg-type]  # checked by the task
+        store=None if store is None else str(store),
+    )  # fmt: skip
+    specs = tuple(replace(rules, name=name) for name in task or [DEFAULT_TASK])
+    run_and_report(StudyDesign(specs, _named(agents, agent), runs, first_seed), out, jobs)
+
+
+def _named(agents: str, more: list[str] | None) -> tuple[str, ...]:
+    """Return all agents that were named; raises `InvalidSetting` where none was."""
+    from nasgym.agents import agent_names
+
+    named = (*split_names(agents), *(more or ()))
     if not named:
         raise InvalidSetting(
             f"name at least one agent: --agents A,B or --agent SPEC. Known: {', '.join(agent_names())}."
         )
-    specs = tuple(
-        TaskSpec(
-            name, protocol=protocol, recipe=recipe, seeds=seed_policy(seeds), budget=budget,
-            max_evaluations=max_evaluations, workers=workers, on_missing=on_missing,  # type: ignore[arg-type]  # checked by the task
- device=device,
-            store=None if store is None else str(store),
-        )
-        for name in task or [DEFAULT_TASK]
-    )  # fmt: skip
-    design = StudyDesign(specs, named, runs, first_seed)
-    run_and_report(design, out, jobs)
+    return named
 
 
 def run_and_report(design: StudyDesign, out: Path | None, jobs: int | None) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from nasgym.cli import show
-from nasgym.cli.comparing import Jobs, OutFolder, run_and_report
-from nasgym.cli.options import DEFAULT_TASK, StorePath
+from nasgym.cli.comparing import run_and_report
+from nasgym.cli.options import StorePath
+from nasgym.cli.study_options import Jobs, OutFolder
+from nasgym.task.making import DEFAULT_TASK
 
 __all__ = ["demo"]
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nasgym.cli import show
-from nasgym.cli.options import DEFAULT_TASK, Device, StorePath, TaskName
+from nasgym.cli.options import Device, StorePath, TaskName
 from nasgym.errors import InvalidSetting, UnknownName
+from nasgym.task.making import DEFAULT_TASK
 
 if TYPE_CHECKING:
     from nasgym.training.fill import FillProgress, FillReport

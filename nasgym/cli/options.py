@@ -10,18 +10,21 @@ import typer
 from nasgym.benchmark import SeedPolicy
 from nasgym.errors import InvalidSetting
 
-__all__ = ["DEFAULT_TASK", "Device", "OnMissing", "StorePath", "TaskName", "pairs", "seed_policy", "split_names"]
-
-DEFAULT_TASK = "nb201/cluttered-digits"
+__all__ = ["Device", "OnMissing", "ShareEqual", "StorePath", "TaskName", "pairs", "seed_policy", "split_names"]
 
 StorePath = Annotated[
     Path | None,
-    typer.Option("--store", metavar="FOLDER", help="The results store.  [default: $NASGYM_HOME, else the user's]"),
+    typer.Option(
+        "--store", metavar="FOLDER", help="The results store.  [default: $NASGYM_HOME/store, else the user's]"
+    ),
 ]
 TaskName = Annotated[str, typer.Option("--task", metavar="SPACE/DATASET", help="`nasgym tasks` lists them.")]
 Device = Annotated[str, typer.Option("--device", help="Where to train: auto, cpu, cuda, cuda:1.")]
 OnMissing = Annotated[
     str, typer.Option("--on-missing", metavar="train|error", help="What happens to results that the table lacks.")
+]
+ShareEqual = Annotated[
+    bool, typer.Option("--share-equal", help="Let an architecture without results answer with those of an equal one.")
 ]
 
 

@@ -54,6 +54,35 @@ def test_query_at_an_epoch(run: Run, tmp_path: Path) -> None:
     assert said.splitlines()[-1].split()[:5] == ["nb201-12", "0", "6", "—", f"{100 * curve.values[5]:.2f}"]
 
 
+def rows(said: str) -> list[list[str]]:
+    return [line.split()[:2] for line in said.splitlines() if line.startswith("nb201-")]
+
+
+def test_a_recipe_without_the_seed_is_left_out(run: Run, tmp_path: Path) -> None:
+    """As in the published table: after 12 epochs only a mean, after 200 the seeds."""
+    store = Store(tmp_path / "store")
+    for recipe, epochs, seed in (("nb201-12", 12, "mean"), ("nb201-200", 200, 0)):
+        key = TableKey("nb201", "cifar10", recipe)
+        store.ensure_table(key, 15625)
+        store.put(key, [Evaluation(3, seed, epochs, {"valid_accuracy": Series.of(0.5, epochs, "fraction")})])  # type: ignore[arg-type]
+    words = ("query", "3", "--task", TASK, "--store", tmp_path / "store", "--seed")
+    assert rows(run(*words, 0).stdout) == [["nb201-200", "0"]]
+    assert rows(run(*words, "mean").stdout) == [["nb201-12", "mean"], ["nb201-200", "mean"]]
+    assert "seed 5" in run(*words, 5, code=1).stderr
+
+
+def test_an_equal_network_answers(run: Run, tmp_path: Path) -> None:
+    space, store = get_space("nb201"), Store(tmp_path / "store")
+    classes = space.canonical(space.from_index(np.arange(space.size)))
+    other = int(np.flatnonzero(classes != np.arange(space.size))[0])
+    key = TableKey("nb201", "cifar10", "nb201-12")
+    store.ensure_table(key, space.size)
+    store.put(key, [Evaluation(int(classes[other]), 4, 12, {"valid_accuracy": Series.of(0.5, 12, "fraction")})])
+    words = ("query", other, "--task", TASK, "--store", tmp_path / "store")
+    assert "is not in the table" in run(*words, code=1).stderr
+    assert rows(run(*words, "--share-equal").stdout) == [["nb201-12", "4"]]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -7,10 +7,14 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from nasgym.results import Evaluation, Series
+from nasgym.spaces import get_space
+from nasgym.store import Store
 from tests.cli.conftest import Run, Spawn
-from tests.study.samples import TASK, runs_noted, write_agent
+from tests.study.samples import KEY, TASK, runs_noted, write_agent
 
 FILES = ("evaluations.csv", "runs.csv", "summary.csv", "summary.md", "anytime.png")
 PLAIN = ("--task", TASK, "--budget", "200", "--on-missing", "error", "--jobs", "1")
@@ -128,6 +132,27 @@ def test_a_crashing_agent_is_loud_and_the_others_are_kept(run: Run, filled: Path
     assert "2 times: AssertionError: even seeds hurt" in result.stderr and "The same command" in result.stderr
     assert "2 (2 failed)" in result.stdout and "random_search" in result.stdout
     assert len(list((tmp_path / "o" / "failures").iterdir())) == 2
+
+
+def test_a_data_set_that_is_not_there_is_one_line(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NASGYM_HOME", str(tmp_path / "home"))
+    result = run("compare", "--task", TASK, "--protocol", "nasbench201-2020", "--agents", "random_search", code=1)
+    assert result.stderr.splitlines()[-1].startswith("error: ") and "nasgym import csv" in result.stderr
+    assert "cifar" in result.stderr and result.stdout == "" and "It is empty" in run("info").stdout
+    assert not list(tmp_path.glob("nasgym-studies/*"))
+
+
+def test_equal_networks_answer_for_each_other(run: Run, tmp_path: Path) -> None:
+    """Half of the cells have results: those that stand for all of their class."""
+    space, store = get_space("nb201"), Store(tmp_path / "store")
+    classes = sorted(set(space.canonical(space.from_index(np.arange(space.size))).tolist()))
+    store.ensure_table(KEY, space.size)
+    series = {"valid_accuracy": Series.of(0.5, 12, "fraction"), "train_seconds": Series.of(9.0, 12, "seconds")}
+    store.put(KEY, [Evaluation(index, 0, 12, series) for index in classes])
+    store.close()
+    words = ("compare", *PLAIN, "--store", tmp_path / "store", "--agents", "random_search", "--runs", 2)
+    assert "is not in the table" in run(*words, code=1).stderr
+    run(*words, "--share-equal")
 
 
 def test_a_killed_comparison_goes_on(run: Run, spawn: Spawn, filled: Path, tmp_path: Path) -> None:
