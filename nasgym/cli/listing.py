@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -105,15 +104,10 @@ def _budgets(budgets: object) -> str:
 
 def _best(store: Store, key: TableKey, metric: str) -> str:
     """Return the best mean over seeds and the index that has it."""
-    import numpy as np
-
     from nasgym.benchmark import Benchmark
     from nasgym.spaces import get_space
+    from nasgym.study.scoring import NOTHING, best_architecture
 
-    view = Benchmark(get_space(key.space), key, store).view((metric,))
-    everything = np.arange(len(view.counts))
-    values = view.values(metric, np.full(len(everything), len(view.seeds) - 1), everything)
-    if np.isnan(values).all():
-        return "—"
-    best = int(np.nanargmax(values))
-    return f"{100 * values[best]:.2f} ({best})" if math.isfinite(values[best]) else "—"
+    values = Benchmark(get_space(key.space), key, store).view((metric,)).means(metric)
+    best = best_architecture(values, metric)
+    return "—" if best == NOTHING else f"{100 * values[best]:.2f} ({best})"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import NamedTuple
 from nasgym.agents import get_agent
 from nasgym.study.design import TaskSpec
 from nasgym.study.records import Failure, RunSet
+from nasgym.study.watching import repeating
 from nasgym.task import Task
 
 __all__ = ["Chunk", "ChunkResult", "run_chunk"]
@@ -93,19 +93,10 @@ def _watched(task: Task, path: str | None) -> Iterator[None]:
     if path is None:
         yield
         return
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(_WATCH_SECONDS):
-            _note(Path(path), task)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
     try:
-        yield
+        with repeating(lambda: _note(Path(path), task), _WATCH_SECONDS):
+            yield
     finally:
-        ended.set()
-        thread.join()
         Path(path).unlink(missing_ok=True)
 
 

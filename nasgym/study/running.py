@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from nasgym.study.chunks import Chunk, ChunkResult, run_chunk
 from nasgym.study.design import StudyDesign, differences
 from nasgym.study.gaps import prepare_training, trains
 from nasgym.study.records import Failure, RunSet, read_runs, write_atomic, write_runs
+from nasgym.study.watching import repeating
 
 __all__ = ["Progress", "StudyRuns", "run_study"]
 
@@ -203,20 +203,11 @@ def _reporting(state: _State, notes: Path, on_progress: Callable[[Progress], Non
         yield
         return
     notes.mkdir(exist_ok=True)
-    ended = threading.Event()
-
-    def report() -> None:
-        on_progress(state.progress(_running(notes)))
-        while not ended.wait(_REPORT_SECONDS):
-            on_progress(state.progress(_running(notes)))
-
-    thread = threading.Thread(target=report, daemon=True)
-    thread.start()
+    on_progress(state.progress((0, 0.0)))
     try:
-        yield
+        with repeating(lambda: on_progress(state.progress(_running(notes))), _REPORT_SECONDS):
+            yield
     finally:
-        ended.set()
-        thread.join()
         shutil.rmtree(notes, ignore_errors=True)
         on_progress(state.progress((0, 0.0)))
 

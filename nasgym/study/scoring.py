@@ -14,7 +14,7 @@ from nasgym.study.records import RunSet
 from nasgym.task import Score, Task
 from nasgym.task.trajectory import TrajectoryArrays
 
-__all__ = ["NOTHING", "ScoreTable", "incumbents", "score_tables", "take"]
+__all__ = ["NOTHING", "ScoreTable", "best_architecture", "incumbents", "score_tables", "take"]
 
 NOTHING = -1
 """Stands for a row or an index where there is no incumbent yet."""
@@ -37,7 +37,7 @@ class ScoreTable:
     @property
     def rises(self) -> bool:
         """Whether more is better: accuracies rise, losses and seconds do not."""
-        return self.score.metric.endswith("_accuracy")
+        return _rises(self.score.metric)
 
     def of(self, indices: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the scores of architectures ``int64[...]``; NaN for `NOTHING` and where it is not known."""
@@ -52,6 +52,13 @@ class ScoreTable:
 def score_tables(task: Task) -> tuple[ScoreTable, ...]:
     """Return the scores of the task's protocol, in its order; all NaN where a table is not in the store."""
     return tuple(_score_table(task, score) for score in task.protocol.scores)
+
+
+def best_architecture(values: NDArray[np.float64], metric: str) -> int:
+    """Return the architecture with the best known value of a metric, `NOTHING` where none is known."""
+    if np.isnan(values).all():
+        return NOTHING
+    return int(np.nanargmax(values) if _rises(metric) else np.nanargmin(values))
 
 
 def incumbents(runs: RunSet, times: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -98,8 +105,10 @@ def _score_table(task: Task, score: Score) -> ScoreTable:
     key = TableKey(searched.space, score.dataset or searched.dataset, score.recipe or searched.recipe)
     benchmark = Benchmark(task.space, key, task.benchmark.store, share_equal=task.benchmark.share_equal)
     view = benchmark.view((score.metric,))
-    everything = np.arange(task.space.size)
-    values = view.values(score.metric, np.full(len(everything), len(view.seeds) - 1), everything)
-    known = values[~np.isnan(values)]
-    best = (known.max() if score.metric.endswith("_accuracy") else known.min()) if len(known) else np.nan
-    return ScoreTable(score, values, float(best))
+    values = view.means(score.metric)
+    best = best_architecture(values, score.metric)
+    return ScoreTable(score, values, np.nan if best == NOTHING else float(values[best]))
+
+
+def _rises(metric: str) -> bool:
+    return metric.endswith("_accuracy")

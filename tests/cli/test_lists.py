@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import nasgym
 from nasgym.agents import agent_names
+from nasgym.store import Store, TableKey
 from nasgym.task import PROTOCOLS, task_names
 from tests.cli.conftest import ROOT, Run, Spawn
 from tests.study.samples import TASK, write_agent
@@ -65,6 +67,10 @@ def test_info_shows_what_is_stored(run: Run, filled: Path) -> None:
     assert f"store: {filled}" in said and "MB" in said
     (row,) = [line for line in said.splitlines() if line.startswith("nb201/cifar10/nb201-12 ")]
     assert "16,625" in row and "15,625 of 15,625" in row and "0, 7" in row
+    store, key = Store(filled), TableKey("nb201", "cifar10", "nb201-12")
+    means = {i: np.mean([store.get(key, i, s).valid_accuracy for s in store.seeds(key, i)]) for i in range(15625)}  # type: ignore[union-attr,misc,type-var]
+    best = max(means, key=lambda i: means[i])
+    assert f"{100 * means[best]:.2f} ({best})" in row
 
 
 def test_info_of_nothing_says_what_to_do(run: Run, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nasgym.store import Store
 from nasgym.study import TaskSpec
 from nasgym.study.records import RunSet
-from nasgym.study.scoring import NOTHING, ScoreTable, incumbents, score_tables, take
+from nasgym.study.scoring import NOTHING, ScoreTable, best_architecture, incumbents, score_tables, take
 from nasgym.task import Score
 from nasgym.task.trajectory import TrajectoryArrays
 from tests.study.samples import FINAL, KEY, TASK
@@ -71,6 +71,12 @@ def test_regret_is_the_distance_from_the_best_known() -> None:
     np.testing.assert_allclose(table.regret(np.array([0, 2, 1, NOTHING])), [0.3, 0.0, np.nan, np.nan])
     loss = ScoreTable(Score("loss", "valid_loss"), np.array([2.0, 0.5]), 0.5)
     np.testing.assert_allclose(loss.regret(np.array([0, 1])), [1.5, 0.0])
+
+
+def test_the_best_architecture_is_the_highest_accuracy_or_the_lowest_loss() -> None:
+    values = np.array([np.nan, 0.5, 0.75, 0.25])
+    assert best_architecture(values, "valid_accuracy") == 2 and best_architecture(values, "valid_loss") == 3
+    assert best_architecture(values[:1], "valid_accuracy") == NOTHING
 
 
 def test_scores_are_means_over_stored_seeds(filled: Path) -> None:
