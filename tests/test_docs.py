@@ -4,20 +4,22 @@ A page's Python blocks run in order, in one namespace and in an empty folder. A 
 ``python no-run``, or that follows ``<!-- no-run: reason -->``, is only compiled. A block after
 ``<!-- file: NAME -->`` is also saved under that name, for the commands below it. Lines ``$ nasgym ...`` of console
 blocks are checked against the command line's own options, lines ``$ make ...`` against the Makefile; after
-``<!-- run -->`` the nasgym lines are run as well.
+``<!-- run -->`` the nasgym lines are run as well, studies with 2 runs per agent. What is not run says why. The
+pages in `ON_MADE_UP_RESULTS` find made-up results in the store, so that nothing is trained.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))) if page.is_file()]
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
+ON_MADE_UP_RESULTS = ("README.md", "docs/agents.md", "docs/cli.md")
 ON_PAGES = pytest.mark.parametrize("page", PAGES, ids=IDS)
 
 _COMMENT = re.compile(r"<!--\s*(?P<word>no-run|file|run)\s*:?\s*(?P<rest>.*?)\s*-->\s*$")
@@ -100,21 +103,70 @@ def test_python_blocks_compile(page: Path) -> None:
             compile("\n" * (block.line - 1) + block.text, str(page), "exec")
 
 
+@ON_PAGES
+def test_what_is_not_run_says_why(page: Path) -> None:
+    for block in blocks_of(page.read_text()):
+        commands = is_console(block) and any(words[0] == "nasgym" for words in command_lines(block))
+        if "no-run" in block.marks or (commands and "run" not in block.marks):
+            assert block.marks.get("no-run"), f"{page.name}:{block.line}: <!-- run --> or <!-- no-run: why not -->"
+        assert not commands or page.name != "README.md" or "run" in block.marks, f"README.md:{block.line} is not run"
+
+
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with ``home``, a store of made-up results, and ``work``, the files that pages name."""
+    from nasgym.importers.csv_table import import_csv
+    from nasgym.spaces import get_space
+    from nasgym.store import Store
+    from nasgym.testing import fill_synthetic
+
+    folder = tmp_path_factory.mktemp("made-up")
+    table = folder / "work" / "nb201-results.csv.gz"
+    table.parent.mkdir()
+    lines = ["architecture,dataset,recipe,seed,valid_accuracy,train_seconds"]
+    for index in range(15_625):
+        level = 40 + 50 * (index * 7919 % 15_625) / 15_625
+        lines.append(f"{index},cifar10,12,mean,{level:.2f},{100 + level:.1f}")
+        lines.append(f"{index},cifar10,200,0,{level / 2 + 50:.2f},{2000 + level:.1f}")
+        if index % 100 == 31:  # docs/cli.md asks for one of these
+            lines.append(f"{index},cifar100,12,mean,{level - 20:.2f},{100 + level:.1f}")
+    table.write_bytes(gzip.compress("\n".join(lines).encode(), compresslevel=1))
+    (folder / "work" / "mine.csv").write_text("architecture,seed,acc\n6111,7,0.5\n")
+    (folder / "work" / "my_file.py").write_text(
+        "from nasgym.agents.random_search import RandomSearch\n\n\nclass MyAgent(RandomSearch): ...\n"
+    )
+    with Store(folder / "home" / "store") as store:
+        fill_synthetic(store, seeds=(0,))
+        recipes = {"12": "nb201-12", "200": "nb201-200"}
+        import_csv(store, table, space=get_space("nb201"), unit="percent", recipes=recipes)
+    return folder
+
+
+def in_short(words: list[str]) -> list[str]:
+    """Return a command, a study with 2 runs per agent."""
+    if words[0] != "compare":
+        return words
+    at = words.index("--runs") if "--runs" in words else len(words)
+    return [*words[:at], *words[at + 2 :], "--runs", "2"]
+
+
 @pytest.mark.timeout(600)
 @ON_PAGES
-def test_blocks_run(page: Path, tmp_path: Path) -> None:
+def test_blocks_run(page: Path, tmp_path: Path, made_up: Path) -> None:
     steps: list[dict[str, Any]] = []
     for block in blocks_of(page.read_text()):
         step = {"page": str(page), "line": block.line, "code": block.text, "command": None}
         if block.language == "python" and "no-run" not in block.marks:
             steps.append(step | {"save_as": block.marks.get("file")})
         elif is_console(block) and "run" in block.marks:
-            commands = [words[1:] for words in command_lines(block) if words[0] == "nasgym"]
+            commands = [in_short(words[1:]) for words in command_lines(block) if words[0] == "nasgym"]
             steps.extend(step | {"save_as": None, "command": words} for words in commands)
     if not steps:
         pytest.skip("nothing to run on this page")
     (tmp_path / "steps.json").write_text(json.dumps(steps))
-    (tmp_path / "work").mkdir()
+    if str(page.relative_to(ROOT)) in ON_MADE_UP_RESULTS:
+        shutil.copytree(made_up / "home", tmp_path / "home")
+    shutil.copytree(made_up / "work", tmp_path / "work")
     environment = os.environ | {
         "NASGYM_HOME": str(tmp_path / "home"),
         "PYTHONPATH": str(ROOT),
@@ -144,8 +196,6 @@ def test_make_targets_exist(page: Path) -> None:
 
 @ON_PAGES
 def test_nasgym_commands_exist(page: Path) -> None:
-    if find_spec("nasgym.cli") is None:
-        pytest.skip("there is no command line yet")
     for block in filter(is_console, blocks_of(page.read_text())):
         for words in command_lines(block):
             if words[0] == "nasgym":
@@ -217,6 +267,12 @@ def test_blocks_and_marks_are_read() -> None:
     ]
     assert blocks[2].marks["file"] == "mine.py" and blocks[2].text == "z = 3\n"
     assert list(command_lines(blocks[3])) == [["nasgym", "compare", "--agents", "a", "--runs", "3"]]
+
+
+def test_runs_are_cut_short() -> None:
+    assert in_short(["compare", "--runs", "500", "--budget", "20"]) == ["compare", "--budget", "20", "--runs", "2"]
+    assert in_short(["compare", "--agents", "a"]) == ["compare", "--agents", "a", "--runs", "2"]
+    assert in_short(["fill", "--runs", "500"]) == ["fill", "--runs", "500"]
 
 
 def test_an_open_block_is_noticed() -> None:
