@@ -33,6 +33,7 @@ __all__ = ["Trainer"]
 
 _EVALUATION_BATCH = {"cpu": 250, "cuda": 2000}  # images; on a CPU what fits into its cache, see docs/training.md
 _CHECKPOINT_SECONDS = 60.0
+_WORTH_THREADS = 1 << 20  # activations of a layer for one batch; the recipes of CIFAR have 4 million
 _SMALLEST_SIDE = 5  # pixels; two halvings leave more than one, which batch norm needs
 
 
@@ -102,10 +103,10 @@ class Trainer:
         if seed < 0:
             raise InvalidSetting(f"a training seed is 0 or more; got {seed}.")
         name = self.space.to_str(row[None])[0]
-        with memory_guard(f"training {name} by {self.recipe.name}"), _reproducible():
+        with memory_guard(f"training {name} by {self.recipe.name}"), _reproducible(), self._threads():
             reports = self._train(row, seed)
-        index = int(self.space.index(row[None])[0])
-        return to_evaluation(index, seed, len(self.data.classes), reports, self._provenance())
+            provenance = self._provenance()
+        return to_evaluation(int(self.space.index(row[None])[0]), seed, len(self.data.classes), reports, provenance)
 
     def _train(self, genotype: NDArray[np.integer], seed: int) -> list[EpochReport]:
         train, valid, test = self._splits()
@@ -141,6 +142,18 @@ class Trainer:
             checkpoint.save_if_due(_state(network, optimizer, reports))
         checkpoint.remove()
         return reports
+
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        """Train small networks on one thread of the CPU: more of them wait for each other longer than they compute."""
+        recipe, before = self.recipe, torch.get_num_threads()
+        activations = recipe.batch_size * recipe.channels * self.data.resolution**2
+        small = self.device.type == "cpu" and activations < _WORTH_THREADS
+        torch.set_num_threads(1 if small else before)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     def _splits(self) -> tuple[TrainPixels, Pixels, Pixels]:
         """Return the three splits on the device, moved there at the first call."""

@@ -57,6 +57,26 @@ def test_the_seed_and_nothing_else_decides(data: ImageData, recipe: MakeRecipe) 
     assert _numbers(first) != _numbers(other)
 
 
+def test_a_small_network_trains_on_one_thread_and_a_large_one_on_all(data: ImageData, recipe: MakeRecipe) -> None:
+    before, seen = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    try:
+        for batch in (16, 1 << 20):
+            trainer = Trainer(
+                SPACE,
+                "cluttered-digits",
+                recipe(epochs=1, batch_size=batch),
+                device="cpu",
+                data=data,
+                on_epoch=lambda report: seen.append(torch.get_num_threads()),
+            )
+            assert trainer(CELL, 0).provenance["threads"] == str(seen[-1])
+            assert torch.get_num_threads() == 2  # the user's setting is left alone
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1, 2]
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_cuda_device_repeats_itself(data: ImageData, recipe: MakeRecipe) -> None:
