@@ -119,7 +119,7 @@ class TableView:
 
     def means(self, metric: str) -> NDArray[np.float64]:
         """Return the mean over seeds of every architecture, ``float64[N]``, NaN where unknown. Read-only."""
-        row = self._values[metric][-1].view()
+        row: NDArray[np.float64] = self._values[metric][-1].view()
         row.flags.writeable = False
         return row
 
@@ -361,8 +361,9 @@ def _nothing() -> None:
 
 def check_seed_policy(policy: SeedPolicy) -> None:
     """Raise `InvalidSetting` unless ``policy`` is ``"mean"``, ``"random"`` or a seed of zero or more."""
-    whole = isinstance(policy, (int, np.integer)) and not isinstance(policy, bool)
-    if policy in ("mean", "random") or (whole and policy >= 0):
+    if isinstance(policy, (int, np.integer)) and not isinstance(policy, bool) and policy >= 0:
+        return
+    if policy in ("mean", "random"):
         return
     raise InvalidSetting(f'a seed is "mean", "random" or an integer of 0 or more; got {policy!r}.')
 

@@ -1,8 +1,8 @@
 """What one training gave: the `Evaluation`, its metric names, and its bytes.
 
-The bytes of a record are ``magic "NG" | version u8 | crc32 u32 | deflated body``, little-endian. The checksum is that of
-the body, begun with the version; the body is ``length u32 | JSON header | arrays``. Nothing in a record can run code, and
-what went in comes out bit for bit.
+The bytes of a record are ``magic "NG" | version u8 | crc32 u32 | deflated body``, little-endian. The checksum is of
+the body, begun with the version; the body is ``length u32 | JSON header | arrays``. Nothing in a record can run code,
+and what went in comes out bit for bit.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import math
-from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,6 +123,9 @@ def check_budget(budget: float | None) -> float:
     """Return the budget in simulated seconds, infinite for None; raises `InvalidBudget` unless it is above zero."""
     if budget is None:
         return math.inf
-    if isinstance(budget, bool) or not isinstance(budget, Real) or math.isnan(budget) or budget <= 0:
+    seconds = (
+        float(budget) if isinstance(budget, (int, float, np.number)) and not isinstance(budget, bool) else math.nan
+    )
+    if math.isnan(seconds) or seconds <= 0:
         raise InvalidBudget(f"a budget is a number of simulated seconds above 0 (None: no budget); got {budget!r}.")
-    return float(budget)
+    return seconds
