@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from nasgym.errors import StoreDamaged, StoreError, StoreFull, StoreReadOnly, StoreSchemaError
+from nasgym.store.gate import Gate
 from nasgym.store.layout import META_KEY, SCHEMA, check_schema, schema_record
 from nasgym.store.pages import page_problem
 
@@ -51,49 +52,6 @@ class _Nothing:
         return False
 
 
-class _Gate:
-    """Many transactions at a time, or one change of the memory map."""
-
-    def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._inside = 0
-        self._closed = False
-
-    @contextmanager
-    def shared(self) -> Iterator[None]:
-        with self._condition:
-            while self._closed:
-                self._condition.wait()
-            self._inside += 1
-        try:
-            yield
-        finally:
-            with self._condition:
-                self._inside -= 1
-                self._condition.notify_all()
-
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        self.shut()
-        try:
-            yield
-        finally:
-            self.open()
-
-    def shut(self) -> None:
-        with self._condition:
-            while self._closed:
-                self._condition.wait()
-            self._closed = True
-            while self._inside:
-                self._condition.wait()
-
-    def open(self) -> None:
-        with self._condition:
-            self._closed = False
-            self._condition.notify_all()
-
-
 class Environment:
     """One LMDB environment of this process, opened on first use.
 
@@ -106,7 +64,7 @@ class Environment:
     def __init__(self, path: Path, writable: bool, map_size: int = MAP_SIZE) -> None:
         self.path, self.writable, self.users = path, writable, 0
         self._map_size = map_size
-        self._gate = _Gate()
+        self._gate = Gate()
         self._writing = threading.Lock()
         self._opening = threading.Lock()
         self._env: lmdb.Environment | None = None
