@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types arrows format setup clean
+.PHONY: help demo test test-slow test-all lint types arrows format setup clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -22,8 +22,10 @@ demo: $(STAMP) ## compare agents on the embedded data set; print a table and the
 test: lint ## linters, types, arrows and the quick tests
 	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
-test-all: lint ## the same with the slow tests
-	$(BIN)/python -m pytest -n $(WORKERS) -m "" $(PYTEST_ARGS)
+test-slow: $(STAMP) ## the slow tests alone
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow $(PYTEST_ARGS)
+
+test-all: test test-slow ## the quick checks, then the slow tests
 
 lint: $(STAMP) ## style, types and arrows
 	$(BIN)/ruff check .
