@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import gymnasium
@@ -22,7 +23,7 @@ Observation = NDArray[np.int8]
 RENDER_MODES = ("ansi", "rgb_array")
 
 
-class TaskEnv(gymnasium.Env[Observation, Any]):
+class TaskEnv(gymnasium.Env[Observation, Any], ABC):
     """An environment over a task.
 
     Attributes:
@@ -51,9 +52,9 @@ class TaskEnv(gymnasium.Env[Observation, Any]):
         """The cell as it is, ``int8[num_decisions]``; -1 is an open decision."""
         return self._cell - np.int8(1)
 
+    @abstractmethod
     def action_masks(self) -> NDArray[np.bool_]:
         """Return ``bool[actions]``, which actions are legal now: `sb3_contrib.MaskablePPO` asks for it by this name."""
-        raise NotImplementedError
 
     def render(self) -> Any:
         """Draw the cell: a string for ``ansi``, ``uint8[height, width, 3]`` for ``rgb_array``."""

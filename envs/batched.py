@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Literal, TypeAlias
 
 import gymnasium
@@ -32,7 +33,7 @@ _INT64 = np.dtype(np.int64)
 Stepped: TypeAlias = tuple[NDArray[np.int8], NDArray[np.float64], Mask, Mask, Info]
 
 
-class BatchedEnv(VectorEnv[NDArray[np.int8], NDArray[np.int64], NDArray[Any]]):
+class BatchedEnv(VectorEnv[NDArray[np.int8], NDArray[np.int64], NDArray[Any]], ABC):
     """Many environments over one task, stepped by array operations.
 
     A step is the same as stepping single environments that share the task, one after the other. Observations are
@@ -146,29 +147,29 @@ class BatchedEnv(VectorEnv[NDArray[np.int8], NDArray[np.int64], NDArray[Any]]):
 
     # What a game is made of:
 
+    @abstractmethod
     def _begin(self, rows: Rows, options: Info | None) -> Report:
         """Begin episodes; return what ``info`` tells of their first cells."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _move(self, rows: Rows, actions: NDArray[np.int64]) -> None:
         """Change the cells by legal actions."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _to_evaluate(self, rows: Rows) -> Mask:
         """Return ``bool[k]``: which of the cells just changed are evaluated."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _settle(self, rows: Rows, outcome: Outcome) -> tuple[NDArray[np.float64], Mask]:
         """Return rewards and terminations of evaluated cells, ``[k]``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _at_limit(self, rows: Rows) -> Mask:
         """Return ``bool[k]``: which episodes are truncated by their length."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _masks(self, rows: Rows) -> Mask:
         """Return ``bool[k, actions]``, fresh: which actions are legal now."""
-        raise NotImplementedError
 
     # What they share:
 

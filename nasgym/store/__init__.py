@@ -4,7 +4,10 @@ from nasgym.results import TableKey
 from nasgym.results_file import TableMeta
 from nasgym.store.columns import Columns
 from nasgym.store.layout import Cell
-from nasgym.store.store import MergeReport, OnConflict, Store, TableInfo, default_path
+from nasgym.store.location import default_path
+from nasgym.store.store import Store
+from nasgym.store.tables import OnConflict, TableInfo
+from nasgym.store.transfer import MergeReport
 
 __all__ = [
     "Cell",

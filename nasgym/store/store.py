@@ -18,24 +18,15 @@ from nasgym.store.checks import problems_of
 from nasgym.store.columns import Columns
 from nasgym.store.environment import MAP_SIZE, Environment, Transaction, acquire, release
 from nasgym.store.layout import Cell
+from nasgym.store.location import default_path
 from nasgym.store.pages import page_problem
 from nasgym.store.tables import OnConflict, TableInfo
 from nasgym.store.transfer import Content, MergeReport, of_file
 
-__all__ = ["MergeReport", "OnConflict", "Store", "TableInfo", "default_path"]
+__all__ = ["Store"]
 
 T = TypeVar("T")
 _SCAN = 1024  # evaluations per transaction of a scan
-
-
-def default_path() -> Path:
-    """Return where the user's store lies: ``$NASGYM_HOME/store``, else in the platform's data directory."""
-    home = os.environ.get("NASGYM_HOME")
-    if home:
-        return Path(home).expanduser() / "store"
-    from platformdirs import user_data_dir
-
-    return Path(user_data_dir("nasgym", appauthor=False)) / "store"
 
 
 class Store:
@@ -139,7 +130,6 @@ class Store:
             ResultConflict: Another result is stored and ``on_conflict`` is ``"error"``.
             InvalidArchitecture: An index outside the table.
         """
-        _check_on_conflict(on_conflict)
         rows = tables.encoded(evaluations)
         return self._commit([(key, rows)], on_conflict)[key]
 
@@ -155,7 +145,6 @@ class Store:
         Returns:
             Table -> how many evaluations were new or took another's place.
         """
-        _check_on_conflict(on_conflict)
         return self._commit([(meta, tables.encoded(evaluations)) for meta, evaluations in content], on_conflict)
 
     def get(self, key: TableKey, index: int, seed: Seed) -> Evaluation | None:
@@ -304,7 +293,6 @@ class Store:
             ResultConflict: Another result is stored and ``on_conflict`` is ``"error"``.
             TableMismatch: A table was made with another size, recipe or data set.
         """
-        _check_on_conflict(on_conflict)
         if isinstance(other, Store) or not Path(other).is_file():
             source, damage = other if isinstance(other, Store) else Store(other, readonly=True), None
             content: list[Content] = [(source.meta(key), tables.encoded(source.scan(key))) for key in source.keys()]
@@ -344,6 +332,7 @@ class Store:
 
     def _commit(self, content: Sequence[Content], on_conflict: OnConflict) -> dict[TableKey, int]:
         """Put evaluations into tables in one transaction."""
+        tables.check_on_conflict(on_conflict)
 
         def work(txn: Transaction) -> tuple[dict[TableKey, int], set[TableKey]]:
             written: dict[TableKey, int] = {}
@@ -407,8 +396,3 @@ class Store:
 
 def _reopened(path: Path, readonly: bool, map_size: int) -> Store:
     return Store(path, readonly=readonly, map_size=map_size)
-
-
-def _check_on_conflict(on_conflict: str) -> None:
-    if on_conflict not in ("error", "keep", "replace"):
-        raise InvalidSetting(f"on_conflict is 'error', 'keep' or 'replace'; got {on_conflict!r}.")

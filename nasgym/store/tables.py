@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from nasgym.errors import InvalidArchitecture, ResultConflict, StoreError, TableMismatch
+from nasgym.errors import InvalidArchitecture, InvalidSetting, ResultConflict, StoreError, TableMismatch
 from nasgym.results import Evaluation, Seed, TableKey, decode, encode
 from nasgym.results_file import TableMeta
 from nasgym.store import layout
 from nasgym.store.environment import Transaction
 from nasgym.store.layout import TableState
 
-__all__ = ["Encoded", "OnConflict", "TableInfo", "encoded", "ensure", "find", "info_of", "put_rows", "table_numbers"]
+__all__ = [
+    "Encoded",
+    "OnConflict",
+    "TableInfo",
+    "check_on_conflict",
+    "encoded",
+    "ensure",
+    "find",
+    "info_of",
+    "put_rows",
+    "table_numbers",
+]
 
 OnConflict: TypeAlias = Literal["error", "keep", "replace"]
 """What happens to a result that contradicts the stored one: it is refused, dropped, or takes its place."""
@@ -60,6 +71,12 @@ class Encoded:
     index: int
     seed: Seed
     data: bytes
+
+
+def check_on_conflict(on_conflict: str) -> None:
+    """Raise `InvalidSetting` unless ``on_conflict`` is one of `OnConflict`."""
+    if on_conflict not in get_args(OnConflict):
+        raise InvalidSetting(f"on_conflict is 'error', 'keep' or 'replace'; got {on_conflict!r}.")
 
 
 def encoded(evaluations: Iterable[Evaluation]) -> list[Encoded]:

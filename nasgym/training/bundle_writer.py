@@ -6,6 +6,7 @@ Each value knows how its gradient flows back, so the backward half is the forwar
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -117,7 +118,7 @@ class Weight:
     window: Window
 
 
-class Writer:
+class Writer(ABC):
     """Writes the operations of the forward half; what differs in training and in evaluation is left to its heirs.
 
     A method that takes ``into`` adds to that value, or writes a new one where there is none; it returns the value.
@@ -151,8 +152,9 @@ class Writer:
         """Return a value that is about to be written."""
         return Value(self.take(side * side * channels), side, channels)
 
+    @abstractmethod
     def flows(self, out: Value, source: Value | None, created: bool, write: Callable[[int, int], None]) -> None:
-        """Remember how the gradient of ``out`` reaches ``source``; only training does.
+        """Remember how the gradient of ``out`` reaches ``source``; an evaluation has none.
 
         Args:
             out: The value just written or added to.
@@ -240,13 +242,13 @@ class Writer:
         )
         return out
 
+    @abstractmethod
     def norm(self, x: Value, name: str) -> Value:
         """Write a batch norm."""
-        raise NotImplementedError
 
+    @abstractmethod
     def conv_norm(self, x: Value, layer: Layer, into: Value | None = None) -> Value:
         """Write a convolution and its batch norm."""
-        raise NotImplementedError
 
     def loss(self, logits: Value) -> None:
         """Write the cross-entropy."""
@@ -307,6 +309,9 @@ class EvaluationWriter(Writer):
     def __init__(self, state: State, lanes: int) -> None:
         super().__init__(state, lanes)
         self.folding: list[list[int]] = []
+
+    def flows(self, out: Value, source: Value | None, created: bool, write: Callable[[int, int], None]) -> None:
+        """Write nothing: an evaluation has no gradients."""
 
     def norm(self, x: Value, name: str) -> Value:
         """Write a batch norm by the running statistics."""
