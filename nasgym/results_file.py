@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, NamedTuple
 from nasgym.errors import InvalidSetting, StoreDamaged, StoreError, StoreFull, StoreSchemaError
 from nasgym.results import Evaluation, TableKey, decode, encode
 
-__all__ = ["ResultsWriter", "Row", "TableMeta", "read_results", "write_results"]
+__all__ = ["ResultsWriter", "Row", "TableMeta", "read_content", "read_results", "write_results"]
 
 FILE_VERSION = 1
 _MAGIC = b"NASGYMRF"
@@ -42,6 +42,8 @@ class TableMeta:
         recipe: The recipe's definition, where known; a table holds results of one definition only.
         fingerprint: sha256 of the data set, where known; likewise.
         created: When the table was made, ISO 8601.
+        costs: The seconds that its clock charges, as plain JSON values (`nasgym.costs.CostModel`), where known.
+        shares_equal: Whether one training stands for all architectures of its class of equal networks.
     """
 
     key: TableKey
@@ -49,6 +51,8 @@ class TableMeta:
     recipe: Mapping[str, Any] | None = None
     fingerprint: str | None = None
     created: str = ""
+    costs: Mapping[str, Any] | None = None
+    shares_equal: bool = False
 
     def __post_init__(self) -> None:
         """Raise `InvalidSetting` for a size below 1."""
@@ -56,7 +60,7 @@ class TableMeta:
             raise InvalidSetting(f"a table has at least one architecture; got the size {self.size!r} for {self.key}.")
 
     def encode(self) -> bytes:
-        """Return the record's bytes, JSON; raises `InvalidSetting` for a recipe that JSON cannot hold."""
+        """Return the record's bytes, JSON; raises `InvalidSetting` for what JSON cannot hold."""
         try:
             return json.dumps(
                 {
@@ -65,27 +69,34 @@ class TableMeta:
                     "recipe": None if self.recipe is None else dict(self.recipe),
                     "fingerprint": self.fingerprint,
                     "created": self.created,
+                    "costs": None if self.costs is None else dict(self.costs),
+                    "shares_equal": self.shares_equal,
                 },
                 ensure_ascii=False,
                 sort_keys=True,
             ).encode()
         except (TypeError, ValueError) as error:
-            raise InvalidSetting(f"the recipe of {self.key} must be plain JSON values ({error}).") from error
+            raise InvalidSetting(f"recipe and costs of {self.key} must be plain JSON values ({error}).") from error
 
     @classmethod
     def decode(cls, data: bytes) -> TableMeta:
-        """Return the record; raises `StoreDamaged`."""
+        """Return the record; fields that older versions did not write are as by default. Raises `StoreDamaged`."""
         try:
             record = json.loads(bytes(data))
             space, dataset, recipe = record["key"]
+            costs, shares_equal = record.get("costs"), record.get("shares_equal", False)
+            if not isinstance(costs, dict | None) or not isinstance(shares_equal, bool):
+                raise TypeError(f"costs {costs!r}, shares_equal {shares_equal!r}")
             return cls(
                 TableKey(space, dataset, recipe),
                 record["size"],
                 record["recipe"],
                 record["fingerprint"],
                 record["created"],
+                costs,
+                shares_equal,
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreDamaged(f"the description of a table cannot be read ({error}).") from error
 
 
@@ -198,14 +209,22 @@ def read_results(path: Path | str) -> Iterator[Row]:
             given; the message names its offset in bytes.
         StoreSchemaError: The file was written by a newer version.
     """
+    for table, evaluation in read_content(path):
+        if evaluation is not None:
+            yield Row(table, evaluation)
+
+
+def read_content(path: Path | str) -> Iterator[tuple[TableMeta, Evaluation | None]]:
+    """Iterate over a file as `read_results` does; every table comes once with None before its rows, if it has any."""
     table: TableMeta | None = None
     for offset, kind, payload in _frames(Path(path)):
         if kind == _TABLE:
             table = TableMeta.decode(payload)
+            yield table, None
         elif table is None:
             raise StoreDamaged(f"{path} has a result at byte {offset} before any table.")
         else:
-            yield Row(table, decode(payload))
+            yield table, decode(payload)
 
 
 def _frames(path: Path) -> Iterator[tuple[int, bytes, bytes]]:

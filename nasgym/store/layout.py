@@ -58,7 +58,7 @@ class TableState:
     """What changes in a table with every commit.
 
     Attributes:
-        generation: Number of commits that changed evaluations.
+        generation: Number of commits that changed evaluations, costs or the sharing of results.
         rows: Number of evaluations.
         pending: Changed cells that some column does not hold yet.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -68,6 +69,8 @@ class Store:
         *,
         recipe: Mapping[str, Any] | None = None,
         fingerprint: str | None = None,
+        costs: Mapping[str, Any] | None = None,
+        shares_equal: bool = False,
     ) -> None:
         """Make a table where it does not exist.
 
@@ -76,13 +79,27 @@ class Store:
             size: Architectures in the search space.
             recipe: The recipe's definition as plain JSON values; None: not known, not compared.
             fingerprint: sha256 of the data set; None: not known, not compared.
+            costs: The seconds that its clock charges, see `TableMeta`; a table that has some keeps its own.
+            shares_equal: Whether one training stands for all equal architectures; once True it stays so.
 
         Raises:
             TableMismatch: The table was made with another size, recipe or data set.
         """
-        wanted = TableMeta(key, size, recipe, fingerprint)
+        wanted = TableMeta(key, size, recipe, fingerprint, costs=costs, shares_equal=shares_equal)
         wanted.encode()  # refuses what JSON cannot hold
         self._write(lambda txn: tables.ensure(txn, wanted))
+
+    def set_costs(self, key: TableKey, costs: Mapping[str, Any] | None) -> None:
+        """Give a table the seconds that its clock charges (None: forget them), in place of what it has.
+
+        Raises:
+            StoreError: There is no such table.
+        """
+        self._describe(key, costs=costs)
+
+    def set_shares_equal(self, key: TableKey, shares_equal: bool) -> None:
+        """Say whether one training stands for all equal architectures; raises `StoreError` without such a table."""
+        self._describe(key, shares_equal=shares_equal)
 
     def __contains__(self, key: object) -> bool:
         """Tell whether there is a table of that name."""
@@ -353,6 +370,15 @@ class Store:
             with suppress(StoreFull):  # the evaluations are safe; columns only save time
                 self.build_columns(key)
         return written
+
+    def _describe(self, key: TableKey, **changes: Any) -> None:
+        """Change the description of a table, in one commit."""
+
+        def work(txn: Transaction) -> None:
+            number, meta = tables.existing(txn, key)
+            tables.describe(txn, number, meta, replace(meta, **changes))
+
+        self._write(work)
 
     def _chunk(self, key: TableKey, start: bytes | None) -> list[tuple[bytes, bytes]]:
         def work(txn: Transaction) -> list[tuple[bytes, bytes]]:

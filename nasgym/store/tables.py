@@ -21,6 +21,7 @@ __all__ = [
     "OnConflict",
     "TableInfo",
     "check_on_conflict",
+    "describe",
     "encoded",
     "ensure",
     "find",
@@ -50,6 +51,8 @@ class TableInfo:
         fingerprint: sha256 of the data set, where known.
         recipe: The recipe's definition, where known.
         created: When the table was made, ISO 8601.
+        costs: The seconds that its clock charges, where known: see `TableMeta`.
+        shares_equal: Whether one training stands for all architectures of its class of equal networks.
         provenance: Field -> the values that occur in a sample of up to 100 evaluations.
     """
 
@@ -61,6 +64,8 @@ class TableInfo:
     fingerprint: str | None
     recipe: Mapping[str, Any] | None
     created: str
+    costs: Mapping[str, Any] | None
+    shares_equal: bool
     provenance: Mapping[str, tuple[str, ...]]
 
 
@@ -107,20 +112,31 @@ def ensure(txn: Transaction, wanted: TableMeta) -> int:
     numbers = table_numbers(txn)
     for number, stored in numbers.items():
         if stored.key == wanted.key:
-            _check_same(stored, wanted)
+            check_same(stored, wanted)
             fuller = replace(
                 stored,
                 recipe=wanted.recipe if stored.recipe is None else stored.recipe,
                 fingerprint=wanted.fingerprint if stored.fingerprint is None else stored.fingerprint,
+                costs=wanted.costs if stored.costs is None else stored.costs,
+                shares_equal=wanted.shares_equal or stored.shares_equal,
             )
-            if fuller != stored:
-                txn.put(layout.table_key(b"t", number), fuller.encode())
+            describe(txn, number, stored, fuller)
             return number
     number = max(numbers, default=0) + 1
     made = wanted if wanted.created else replace(wanted, created=datetime.now(UTC).isoformat(timespec="seconds"))
     txn.put(layout.table_key(b"t", number), made.encode())
     txn.put(layout.table_key(b"s", number), TableState().encode())
     return number
+
+
+def describe(txn: Transaction, number: int, stored: TableMeta, wanted: TableMeta) -> None:
+    """Write a table's description where it differs; a change of what its results mean counts as one of the table."""
+    if _plain(vars(wanted)) == _plain(vars(stored)):
+        return
+    txn.put(layout.table_key(b"t", number), wanted.encode())
+    if (_plain(wanted.costs), wanted.shares_equal) != (_plain(stored.costs), stored.shares_equal):
+        state = TableState.decode(txn.get(layout.table_key(b"s", number)))
+        txn.put(layout.table_key(b"s", number), replace(state, generation=state.generation + 1).encode())
 
 
 def put_rows(
@@ -160,6 +176,8 @@ def info_of(txn: Transaction, number: int, meta: TableMeta) -> TableInfo:
         fingerprint=meta.fingerprint,
         recipe=meta.recipe,
         created=meta.created,
+        costs=meta.costs,
+        shares_equal=meta.shares_equal,
         provenance=_provenance(decode(txn.get(key)) for key in keys[:: len(keys) // _SAMPLE + 1]),
     )
 
@@ -200,7 +218,7 @@ def _note_changes(
     return TableState(generation, state.rows + new, pending)
 
 
-def _check_same(stored: TableMeta, wanted: TableMeta) -> None:
+def check_same(stored: TableMeta, wanted: TableMeta) -> None:
     """Compare what both know; a field that only one version of nasgym has is not compared."""
     pairs: list[tuple[str, object, object]] = [("size", stored.size, wanted.size)]
     if stored.fingerprint is not None and wanted.fingerprint is not None:

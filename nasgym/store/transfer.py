@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from nasgym.errors import StoreDamaged
 from nasgym.results import TableKey
-from nasgym.results_file import TableMeta, read_results
+from nasgym.results_file import TableMeta, read_content
 from nasgym.store import tables
 from nasgym.store.tables import Encoded
 
@@ -35,19 +35,19 @@ class MergeReport:
 
 
 def of_file(path: Path) -> tuple[list[Content], str | None]:
-    """Return the whole rows of a file of results, and what is wrong with its end.
+    """Return the tables and whole rows of a file of results, and what is wrong with its end.
 
     Raises:
         StoreDamaged: The file does not start as a file of results.
         StoreSchemaError: It was written by a newer version.
     """
     content: list[Content] = []
-    rows = read_results(path)
     try:
-        for meta, evaluation in rows:
-            if not content or content[-1][0] is not meta:
+        for meta, evaluation in read_content(path):
+            if evaluation is None:
                 content.append((meta, []))
-            content[-1][1].extend(tables.encoded([evaluation]))
+            else:
+                content[-1][1].extend(tables.encoded([evaluation]))
     except StoreDamaged as error:
         if not content:
             raise
