@@ -119,6 +119,16 @@ class Space(Protocol):
     def flops(self, genotypes: NDArray[np.integer], macro: Macro) -> NDArray[np.int64]:
         """Return multiply-accumulates of convolutions and the classifier for one image."""
 
+    def operation_names(self) -> tuple[str, ...]:
+        """Return what `computed_operations` counts: the names of its columns."""
+
+    def computed_operations(self, genotypes: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return ``int64[n, k]``: how much of each operation a network really computes, what costs nothing left out.
+
+        The time that an architecture takes is close to a sum over these counts (`nasgym.costs`): equal ones cost the
+        same. They need no common unit; a cell repeated through the network is counted once.
+        """
+
     def graph(self, genotype: NDArray[np.integer]) -> CellGraph:
         """Return one architecture ``int8[num_decisions]`` as a graph to draw; ``-1`` is an undecided choice."""
 

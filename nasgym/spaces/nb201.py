@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nasgym.errors import InvalidArchitecture, near_names
 from nasgym.spaces import nb201_classes
 from nasgym.spaces.base import CellGraph, Genotypes, Indices, Macro, Mask, check_genotypes, check_indices
+from nasgym.spaces.nb201_operations import OPERATION_NAMES, count_operations
 
 __all__ = ["EDGES", "NB201", "OFFICIAL_ORDER_SHA256", "OPERATIONS"]
 
@@ -172,6 +173,14 @@ class NB201:
                 total += side**2 * (9 * before * width + 9 * width**2 + before * width)
             total += macro.cells_per_stage * side**2 * width**2 * (9 * n3 + n1)
         return total
+
+    def operation_names(self) -> tuple[str, ...]:
+        """Return the names of the columns of `computed_operations`."""
+        return OPERATION_NAMES
+
+    def computed_operations(self, genotypes: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return how often one cell computes each operation, ``int64[n, 8]``: see `OPERATION_NAMES` there."""
+        return count_operations(check_genotypes(genotypes, self.num_decisions))
 
     def graph(self, genotype: NDArray[np.integer]) -> CellGraph:
         """Return one cell ``int8[6]`` as a graph; ``-1`` is an undecided edge."""

@@ -37,6 +37,7 @@ def check_space(space: Space, *, seed: int = 0, samples: int = 64) -> None:
         _check_mutation,
         _check_neighbours,
         _check_costs,
+        _check_operations,
         _check_graphs,
         _check_bad_batches,
     ):
@@ -142,6 +143,19 @@ def _check_costs(space: Space, genotypes: Genotypes, rng: np.random.Generator) -
         assert (few > 0).all() and (many > few).all(), f"{name}: a wider network must cost more"
 
 
+def _check_operations(space: Space, genotypes: Genotypes, rng: np.random.Generator) -> None:
+    names, counts = space.operation_names(), space.computed_operations(genotypes)
+    assert isinstance(names, tuple) and names and all(isinstance(n, str) and n for n in names), "operation_names: names"
+    assert len(set(names)) == len(names), f"operation_names: some twice in {names}"
+    shape = (len(genotypes), len(names))
+    assert counts.shape == shape and counts.dtype == np.int64, f"computed_operations: int64{list(shape)}"
+    assert (counts >= 0).all(), "computed_operations: below zero"
+    backwards = space.computed_operations(genotypes[::-1])
+    assert np.array_equal(backwards[::-1], counts), "computed_operations: a row depends on the others of its batch"
+    nothing = space.computed_operations(genotypes[:0])
+    assert nothing.shape == (0, len(names)), "computed_operations: n=0 gives no rows"
+
+
 def _check_graphs(space: Space, genotypes: Genotypes, rng: np.random.Generator) -> None:
     undecided = np.full(space.num_decisions, -1, dtype=np.int8)
     for row in (undecided, *genotypes[:8]):
@@ -162,6 +176,7 @@ def _check_bad_batches(space: Space, genotypes: Genotypes, rng: np.random.Genera
         "neighbours": space.neighbours,
         "parameters": lambda g: space.parameters(g, Macro()),
         "flops": lambda g: space.flops(g, Macro()),
+        "computed_operations": space.computed_operations,
     }
     for name, call in calls.items():
         _assert_refused(f"{name} of one genotype without a batch axis", "shape", call, genotypes[0])

@@ -87,6 +87,12 @@ class TinySpace:
     def flops(self, genotypes, macro):
         return np.full(len(check_genotypes(genotypes, 3)), macro.channels, dtype=np.int64)
 
+    def operation_names(self):
+        return ("choice",)
+
+    def computed_operations(self, genotypes):
+        return check_genotypes(genotypes, 3).sum(axis=1, keepdims=True, dtype=np.int64)
+
     def graph(self, genotype):
         labels = ["?" if c < 0 else "abcd"[c] for c in np.asarray(genotype).tolist()]
         return CellGraph(("in", "1", "2", "out"), tuple((i, i + 1, label) for i, label in enumerate(labels)))

@@ -97,6 +97,12 @@ class ToySpace:
     def flops(self, genotypes: NDArray[np.integer], macro: Macro) -> NDArray[np.int64]:
         return np.ones(len(genotypes), dtype=np.int64)
 
+    def operation_names(self) -> tuple[str, ...]:
+        return ("choice",)
+
+    def computed_operations(self, genotypes: NDArray[np.integer]) -> NDArray[np.int64]:
+        return np.asarray(genotypes).sum(axis=1, keepdims=True, dtype=np.int64)
+
     def graph(self, genotype: NDArray[np.integer]) -> CellGraph:
         ops = ["?" if op < 0 else str(op) for op in np.asarray(genotype).tolist()]
         return CellGraph(("in", *ops, "out"), tuple((i, i + 1, "") for i in range(4)))

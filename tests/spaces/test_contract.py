@@ -70,6 +70,10 @@ def _reversed(self: NB201, g: Any) -> Any:
     return NB201.to_str(self, g[::-1])
 
 
+def _cumulated(self: NB201, g: Any) -> Any:
+    return NB201.computed_operations(self, g).cumsum(axis=0)
+
+
 FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "index": ("index", _shifted, "index"),
     "mutation": ("mutate", _stays, "a child equals its parent"),
@@ -80,6 +84,7 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "neighbours": ("neighbours", _half, "not all valid single changes"),
     "classes": ("canonical", _next_class, "representative"),
     "strings": ("to_str", _reversed, "another architecture"),
+    "operations": ("computed_operations", _cumulated, "depends on the others"),
     "costs": ("flops", lambda self, g, macro: np.ones(len(g), dtype=np.int64), "a wider network"),
 }
 
