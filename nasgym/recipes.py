@@ -43,7 +43,8 @@ class Recipe:
         momentum: Of SGD.
         nesterov: Whether the momentum is Nesterov's.
         weight_decay: On all parameters.
-        channels: Channels of the stem (``C``).
+        channels: Channels of the stem (``C``); where the search space chooses channels itself, 16 leaves them as they
+            are, and other numbers scale them.
         cells_per_stage: Cells per stage (``N``).
         flip: Whether training images are mirrored at random.
         crop_padding: Pixels of zero padding around a training image before a random crop; None: an eighth of the side.
@@ -81,7 +82,7 @@ class DatasetInfo:
         channels: Channels per image.
         resolution: Side of an image in pixels.
         sizes: Images in the train, valid and test split.
-        recipe: The recipe used where none is named.
+        recipe: The recipe used where none is named, whatever the search space; None: the space's own.
         source: What it is and where it comes from.
         fingerprint: sha256 of its images and labels, where they can never change.
     """
@@ -91,15 +92,16 @@ class DatasetInfo:
     channels: int
     resolution: int
     sizes: tuple[int, int, int]
-    recipe: str
+    recipe: str | None
     source: str
     fingerprint: str | None = None
 
 
 _NB201_SOURCE = "NAS-Bench-201 (Dong and Yang, ICLR 2020), table 1 and the published configuration files"
+_NATS_SSS_SOURCE = "NATS-Bench (Dong et al., TPAMI 2021), size search space, and the published configuration files"
 
 
-def _nb201(name: str, epochs: int) -> Recipe:
+def _published(name: str, epochs: int, cells_per_stage: int, source: str) -> Recipe:
     return Recipe(
         name=name,
         epochs=epochs,
@@ -109,11 +111,11 @@ def _nb201(name: str, epochs: int) -> Recipe:
         nesterov=True,
         weight_decay=5e-4,
         channels=16,
-        cells_per_stage=5,
+        cells_per_stage=cells_per_stage,
         flip=True,
         crop_padding=None,
         image_size=None,
-        source=_NB201_SOURCE,
+        source=source,
     )
 
 
@@ -121,8 +123,11 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         recipe.name: recipe
         for recipe in (
-            _nb201("nb201-12", 12),
-            _nb201("nb201-200", 200),
+            _published("nb201-12", 12, 5, _NB201_SOURCE),
+            _published("nb201-200", 200, 5, _NB201_SOURCE),
+            _published("nats-sss-01", 1, 1, _NATS_SSS_SOURCE),
+            _published("nats-sss-12", 12, 1, _NATS_SSS_SOURCE),
+            _published("nats-sss-90", 90, 1, _NATS_SSS_SOURCE),
             Recipe(
                 name="cluttered-digits-10",
                 epochs=10,
@@ -162,7 +167,7 @@ DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
                 channels=3,
                 resolution=32,
                 sizes=(25_000, 25_000, 10_000),
-                recipe="nb201-12",
+                recipe=None,
                 source="Krizhevsky 2009; the published halves of the training images are train and valid",
             ),
             DatasetInfo(
@@ -171,7 +176,7 @@ DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
                 channels=3,
                 resolution=32,
                 sizes=(50_000, 5_000, 5_000),
-                recipe="nb201-12",
+                recipe=None,
                 source="Krizhevsky 2009; the published halves of the test images are valid and test",
             ),
             DatasetInfo(
@@ -180,12 +185,15 @@ DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
                 channels=3,
                 resolution=16,
                 sizes=(151_700, 3_000, 3_000),
-                recipe="nb201-12",
+                recipe=None,
                 source="Chrabaszcz et al. 2017, first 120 classes; the published halves of its validation images",
             ),
         )
     }
 )
+
+_RECIPE_OF_SPACE = {"nb201": "nb201-12", "nats-sss": "nats-sss-12"}
+_RECIPE_OF_OTHER_SPACES = "nb201-12"  # a space of the user's own
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -230,7 +238,8 @@ def check_dataset(dataset: str) -> str:
     return dataset
 
 
-def default_recipe(dataset: str) -> str:
-    """Return the name of the recipe used for ``dataset`` where none is named."""
+def default_recipe(dataset: str, space: str = "nb201") -> str:
+    """Return the name of the recipe used for ``dataset`` where none is named: its own, or that of the search space."""
     check_dataset(dataset)
-    return "nb201-12" if is_image_folder(dataset) else DATASETS[dataset].recipe
+    own = None if is_image_folder(dataset) else DATASETS[dataset].recipe
+    return own or _RECIPE_OF_SPACE.get(space, _RECIPE_OF_OTHER_SPACES)

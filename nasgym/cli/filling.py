@@ -51,7 +51,8 @@ def fill(
     name, slash, dataset = task.partition("/")
     if not slash:
         raise UnknownName("task", task, [DEFAULT_TASK], "A task is written space/dataset.")
-    space, found = get_space(name), get_recipe(recipe or default_recipe(check_dataset(dataset)))
+    space = get_space(name)
+    found = get_recipe(recipe or default_recipe(check_dataset(dataset), space.name))
     cells = cells_of(space, range(seeds), unique=unique, limit=limit)
     with show.counter(f"filling {task}", total=1.0) as advance:
         report = fill_table(

@@ -57,11 +57,11 @@ def tasks(store: StorePath = None) -> None:
 
     opened, rows = Store(store), []
     for name in task_names():
-        dataset = name.partition("/")[2]
+        space, _, dataset = name.partition("/")
         source = (
             "any folder of images, one sub-folder per class" if is_image_folder(dataset) else DATASETS[dataset].source
         )
-        rows.append([name, default_recipe(dataset), f"{_stored_rows(opened, name):,}", source])
+        rows.append([name, default_recipe(dataset, space), f"{_stored_rows(opened, name):,}", source])
     show.table(["task", "default recipe", "stored", "data"], rows)
     typer.echo()
     protocols = [[p.name, _budgets(p.budgets), p.source] for p in PROTOCOLS.values()]

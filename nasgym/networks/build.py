@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nasgym.errors import UnknownName
+from nasgym.networks.nats_sss import NatsSSSNetwork
 from nasgym.networks.nb201 import NB201Network
 from nasgym.spaces import Macro, Space
 
 __all__ = ["build_network"]
 
-_BUILDERS: dict[str, Callable[[NDArray[np.integer], Macro], nn.Module]] = {"nb201": NB201Network}
+_BUILDERS: dict[str, Callable[[NDArray[np.integer], Macro], nn.Module]] = {
+    "nats-sss": NatsSSSNetwork,
+    "nb201": NB201Network,
+}
 
 
 def build_network(space: Space | str, genotype: NDArray[np.integer], macro: Macro) -> nn.Module:

@@ -1,7 +1,8 @@
 """Search spaces: the mathematics of architectures, with numpy alone."""
 
 from nasgym.spaces.base import CellGraph, Genotypes, Indices, Macro, Space
+from nasgym.spaces.nats_sss import NatsSSS
 from nasgym.spaces.nb201 import NB201
 from nasgym.spaces.registry import get_space, space_names
 
-__all__ = ["NB201", "CellGraph", "Genotypes", "Indices", "Macro", "Space", "get_space", "space_names"]
+__all__ = ["NB201", "CellGraph", "Genotypes", "Indices", "Macro", "NatsSSS", "Space", "get_space", "space_names"]

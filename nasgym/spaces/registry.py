@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from nasgym.errors import UnknownName
 from nasgym.spaces.base import Space
+from nasgym.spaces.nats_sss import NatsSSS
 from nasgym.spaces.nb201 import NB201
 
 __all__ = ["get_space", "space_names"]
 
-_SPACES: dict[str, Space] = {"nb201": NB201()}
+_SPACES: dict[str, Space] = {space.name: space for space in (NB201(), NatsSSS())}
 
 
 def space_names() -> tuple[str, ...]:

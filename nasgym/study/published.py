@@ -62,7 +62,7 @@ def _settings(task: TaskReport) -> Iterator[tuple[str, object, object]]:
     made, dataset = task.task, task.task.benchmark.key.dataset
     rules = PROTOCOLS.get(made.protocol.name, made.protocol)
     yield "budget", made.budget, rules.budget(dataset) or float("inf")
-    yield "recipe", made.benchmark.key.recipe, rules.recipe or default_recipe(dataset)
+    yield "recipe", made.benchmark.key.recipe, rules.recipe or default_recipe(dataset, made.space.name)
     yield "simulated workers", made.workers, 1
     yield "limit of evaluations", made.max_evaluations or "none", "none"
     yield "equal networks answer for each other", made.benchmark.share_equal, False

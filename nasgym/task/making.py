@@ -112,7 +112,7 @@ def make_benchmark(
     Args and errors as for `make_task`; ``on_epoch`` is called after each epoch of a training.
     """
     space, dataset = _parse(name)
-    recipe = get_recipe(recipe or default_recipe(dataset)).name
+    recipe = get_recipe(recipe or default_recipe(dataset, space.name)).name
     store = store if isinstance(store, Store) else Store(store)
     key = TableKey(space.name, dataset, recipe)
     check_images(store, key)

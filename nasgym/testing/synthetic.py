@@ -68,7 +68,7 @@ def fill_synthetic(
     size: int | None = None,
 ) -> TableKey:
     """Fill a table of ``store`` with made-up results (see `synthetic_evaluations`) and return its key."""
-    found, rules = get_space(space), get_recipe(recipe or default_recipe(dataset))
+    found, rules = get_space(space), get_recipe(recipe or default_recipe(dataset, space))
     key = TableKey(found.name, dataset, rules.name)
     store.ensure_table(key, found.size)
     store.put(key, synthetic_evaluations(found, epochs=rules.epochs, seeds=seeds, size=size))

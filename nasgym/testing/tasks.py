@@ -13,7 +13,7 @@ from nasgym.benchmark import Benchmark
 from nasgym.recipes import DEFAULT_DATASET, default_recipe
 from nasgym.results import Evaluation, Seed, Series
 from nasgym.spaces import Genotypes, Space, get_space
-from nasgym.store import Columns, Store, TableKey
+from nasgym.store import Columns, Store, TableKey, TableMeta
 from nasgym.task import Protocol, Task, get_protocol
 
 __all__ = ["made_up_accuracies", "synthetic_task"]
@@ -52,7 +52,7 @@ def synthetic_task(
     found = get_space(space) if isinstance(space, str) else space
     genotypes = found.from_index(np.arange(found.size))
     accuracies = made_up_accuracies(found, genotypes) if accuracy is None else accuracy(genotypes)
-    key = TableKey(found.name, DEFAULT_DATASET, default_recipe(DEFAULT_DATASET))
+    key = TableKey(found.name, DEFAULT_DATASET, default_recipe(DEFAULT_DATASET, found.name))
     return Task(
         Benchmark(found, key, _InMemory(key, np.asarray(accuracies, dtype=np.float64), seconds)),
         get_protocol(protocol),
@@ -72,6 +72,9 @@ class _InMemory(Store):
 
     def __contains__(self, key: object) -> bool:
         return key == self._key
+
+    def meta(self, key: TableKey) -> TableMeta:
+        return TableMeta(key, len(self._accuracies))
 
     def seeds(self, key: TableKey, index: int) -> list[Seed]:
         return [0]
