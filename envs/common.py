@@ -46,7 +46,8 @@ class TaskOptions(TypedDict, total=False):
         time_budget: Simulated seconds; None: the protocol's, else no budget.
         workers: Simulated workers.
         on_missing: ``"train"`` trains what the table lacks, ``"error"`` raises `MissingResult`.
-        share_equal: Let an architecture without results answer with those of an equal network (default False).
+        share_equal: Let an architecture without results answer with those of an equal network (default: where
+            the table says that its results stand for equal networks).
         device: Where to train.
         store: A store or its path; None: the user's.
         task: A ready task, perhaps shared with others; then none of the options above but ``reward`` is given.
@@ -62,7 +63,7 @@ class TaskOptions(TypedDict, total=False):
     time_budget: float | None
     workers: int
     on_missing: OnMissing
-    share_equal: bool
+    share_equal: bool | None
     device: str
     store: Store | Path | str | None
     task: Task | None
@@ -238,7 +239,7 @@ def _owned_task(
     time_budget: float | None = None,
     workers: int = 1,
     on_missing: OnMissing = "train",
-    share_equal: bool = False,
+    share_equal: bool | None = None,
     device: str = "auto",
     store: Store | Path | str | None = None,
 ) -> Task:

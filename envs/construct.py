@@ -70,7 +70,7 @@ class ConstructEnv(TaskEnv):
     | `time_budget` | none | simulated seconds |
     | `workers` | 1 | simulated workers |
     | `on_missing` | `"train"` | train what the table lacks, or `"error"` |
-    | `share_equal` | `False` | let an architecture without results answer with those of an equal network |
+    | `share_equal` | as the table says | let an architecture without results answer with those of an equal network |
     | `device` | `"auto"` | where to train |
     | `store` | the user's | a store or its path |
     | `task` | none | a ready task, perhaps shared; it brings all of the above but `reward` |

@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nasgym.charging import Charges
 from nasgym.errors import InvalidSetting, MissingResult, UnknownName
 from nasgym.recipes import RECIPES
 from nasgym.results import METRICS, Evaluation, Seed, mean
@@ -164,7 +165,8 @@ class Benchmark:
         on_missing: ``"train"`` trains what is not in the table, stores and returns it; ``"error"`` raises.
         train: The function that trains; needed for ``on_missing="train"``.
         share_equal: Let an architecture without results answer with those of an equal network
-            (`Space.canonical`), the one of lowest index that has any.
+            (`Space.canonical`), the one of lowest index that has any; None: where the table says that its results
+            stand for equal networks.
         prepare: Called before something is trained; raises where it cannot be, for want of the data set say.
     """
 
@@ -176,7 +178,7 @@ class Benchmark:
         *,
         on_missing: OnMissing = "error",
         train: TrainFunction | None = None,
-        share_equal: bool = False,
+        share_equal: bool | None = None,
         prepare: Callable[[], None] | None = None,
     ) -> None:
         """Open the table; nothing is read before the first question."""
@@ -185,10 +187,18 @@ class Benchmark:
         if on_missing == "train" and train is None:
             raise InvalidSetting('on_missing="train" needs a train function; nasgym.task.make_task() brings one.')
         self.space, self.key, self.store = space, key, store
-        self.on_missing, self._train, self.share_equal = on_missing, train, share_equal
+        self.on_missing, self._train, self._share_equal = on_missing, train, share_equal
         self.prepare = prepare or _nothing
         self._views: dict[tuple[str, ...], TableView] = {}
         self._read_at = -1
+        self._charges: tuple[Mapping[str, Any], Charges] | None = None
+
+    @property
+    def share_equal(self) -> bool:
+        """Whether equal networks answer for each other: as asked for, else as the table says."""
+        if self._share_equal is not None:
+            return self._share_equal
+        return self.key in self.store and self.store.meta(self.key).shares_equal
 
     @property
     def epochs(self) -> int | None:
@@ -310,17 +320,29 @@ class Benchmark:
 
     def _columns(self, metrics: Sequence[str], epoch: int | None) -> Columns:
         if self.key in self.store:
-            return self.store.columns(self.key, metrics, epoch)
+            columns, charges = self.store.columns(self.key, metrics, epoch), self._charging()
+            return columns if charges is None else charges.columns(columns, epoch)
         nothing = np.empty((0, self.space.size))
         return Columns((), dict.fromkeys(metrics, nothing), nothing.astype(np.bool_), generation=0)
 
+    def _charging(self) -> Charges | None:
+        """Return the seconds of the table's cost model, where it has one."""
+        costs = self.store.meta(self.key).costs if self.key in self.store else None
+        if costs is None or self.epochs is None:
+            return None
+        if self._charges is None or self._charges[0] != costs:
+            self._charges = costs, Charges(self.space, costs, self.epochs)
+        return self._charges[1]
+
     def _training(self, index: int, seed: Seed) -> Evaluation:
+        """Return one training, made now where it is missing, with the seconds that the clock charges."""
         found = self.store.get(self.key, index, seed)
-        if found is not None:
-            return found
-        if self.on_missing == "error" or seed == "mean" or self._train is None:
-            raise MissingResult(self._missing(index, seed))
-        return self._train_and_store(self._train, index, seed)
+        if found is None:
+            if self.on_missing == "error" or seed == "mean" or self._train is None:
+                raise MissingResult(self._missing(index, seed))
+            found = self._train_and_store(self._train, index, seed)
+        charges = self._charging()
+        return found if charges is None else charges.evaluation(found)
 
     def _train_and_store(self, train: TrainFunction, index: int, seed: int) -> Evaluation:
         self.prepare()
@@ -345,7 +367,7 @@ class Benchmark:
 
     def __getstate__(self) -> dict[str, object]:
         """Pickle without what was read: it is read again where it is needed."""
-        return {k: v for k, v in self.__dict__.items() if k != "_classes"} | {"_views": {}}
+        return {k: v for k, v in self.__dict__.items() if k != "_classes"} | {"_views": {}, "_charges": None}
 
     def _missing(self, index: int, seed: Seed) -> str:
         architecture = self.space.to_str(self.space.from_index([index]))[0]

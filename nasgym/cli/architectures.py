@@ -31,7 +31,7 @@ def query(
     recipe: Recipe = None,
     seed: Annotated[str | None, typer.Option(metavar="mean|N", help="One stored training.  [default: all]")] = None,
     epoch: Annotated[int | None, typer.Option(min=1, help="After so many epochs.  [default: the last]")] = None,
-    share_equal: ShareEqual = False,
+    share_equal: ShareEqual = None,
     store: StorePath = None,
 ) -> None:
     """Show what is known of one architecture: accuracies, seconds, parameters, FLOPs. Nothing is trained.
@@ -42,10 +42,10 @@ def query(
       nasgym query "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|nor_conv_3x3~2|" \\
           --task nb201/cifar10 --recipe nb201-200
     """  # noqa: D301 - \b keeps the lines of an example apart
-    from nasgym.store import Store
+    from nasgym.store import open_store
     from nasgym.task import make_benchmark
 
-    opened, name, policy = Store(store), _task_name(task, dataset), seed_policy(seed)
+    opened, name, policy = open_store(store), _task_name(task, dataset), seed_policy(seed)
     recipes: list[str | None] = [recipe] if recipe else [*_stored_recipes(opened, name)]
     found = [
         make_benchmark(name, recipe=r, on_missing="error", share_equal=share_equal, store=opened)

@@ -51,7 +51,7 @@ def compare(
     workers: Workers = 1,
     jobs: Jobs = None,
     on_missing: OnMissing = "train",
-    share_equal: ShareEqual = False,
+    share_equal: ShareEqual = None,
     device: Device = "auto",
     out: OutFolder = None,
     store: StorePath = None,

@@ -52,10 +52,10 @@ def tasks(store: StorePath = None) -> None:
       nasgym tasks
     """  # noqa: D301 - \b keeps the lines of an example apart
     from nasgym.recipes import DATASETS, default_recipe, is_image_folder
-    from nasgym.store import Store
+    from nasgym.store import open_store
     from nasgym.task import PROTOCOLS, task_names
 
-    opened, rows = Store(store), []
+    opened, rows = open_store(store), []
     for name in task_names():
         space, _, dataset = name.partition("/")
         source = (
@@ -75,9 +75,9 @@ def info(store: StorePath = None) -> None:
     Example:
       nasgym info
     """  # noqa: D301 - \b keeps the lines of an example apart
-    from nasgym.store import Store
+    from nasgym.store import open_store
 
-    opened = Store(store)
+    opened = open_store(store)
     rows = []
     for table in opened.tables():
         seeds = ", ".join(map(str, table.seeds[:6])) + (", ..." if len(table.seeds) > 6 else "")

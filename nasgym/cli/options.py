@@ -24,7 +24,11 @@ OnMissing = Annotated[
     str, typer.Option("--on-missing", metavar="train|error", help="What happens to results that the table lacks.")
 ]
 ShareEqual = Annotated[
-    bool, typer.Option("--share-equal", help="Let an architecture without results answer with those of an equal one.")
+    bool | None,
+    typer.Option(
+        "--share-equal/--no-share-equal",
+        help="Let an architecture without results answer with those of an equal one.  [default: as the table says]",
+    ),
 ]
 
 

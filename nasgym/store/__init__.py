@@ -3,6 +3,7 @@
 from nasgym.results import TableKey
 from nasgym.results_file import TableMeta
 from nasgym.store.columns import Columns
+from nasgym.store.layered import open_store
 from nasgym.store.layout import Cell
 from nasgym.store.location import default_path
 from nasgym.store.store import Store
@@ -19,4 +20,5 @@ __all__ = [
     "TableKey",
     "TableMeta",
     "default_path",
+    "open_store",
 ]

@@ -33,7 +33,7 @@ class TaskSpec:
         workers: Simulated workers.
         charge_repeats: Whether repeated architectures are charged again; None: the protocol's.
         on_missing: ``"train"`` trains what the table lacks, ``"error"`` raises.
-        share_equal: Let an architecture without results answer with those of an equal network.
+        share_equal: Let an architecture without results answer with those of an equal network; None: as the table says.
         device: Where to train.
         store: The store's path; None: the user's.
     """
@@ -47,7 +47,7 @@ class TaskSpec:
     workers: int = 1
     charge_repeats: bool | None = None
     on_missing: OnMissing = "train"
-    share_equal: bool = False
+    share_equal: bool | None = None
     device: str = "auto"
     store: str | None = None
 
@@ -72,6 +72,7 @@ class TaskSpec:
             "seeds": task.protocol.seeds,
             "budget": None if task.budget == float("inf") else task.budget,
             "charge_repeats": task.protocol.charge_repeats,
+            "share_equal": task.benchmark.share_equal,
             "store": str(Path(self.store or default_path()).expanduser().resolve()),
         }
 

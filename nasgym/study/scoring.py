@@ -103,7 +103,7 @@ def _holders(trajectory: TrajectoryArrays, times: NDArray[np.float64], start: in
 def _score_table(task: Task, score: Score) -> ScoreTable:
     searched = task.benchmark.key
     key = TableKey(searched.space, score.dataset or searched.dataset, score.recipe or searched.recipe)
-    benchmark = Benchmark(task.space, key, task.benchmark.store, share_equal=task.benchmark.share_equal)
+    benchmark = Benchmark(task.space, key, task.benchmark.store, share_equal=task.benchmark.share_equal or None)
     view = benchmark.view((score.metric,))
     values = view.means(score.metric)
     best = best_architecture(values, score.metric)

@@ -15,7 +15,7 @@ from nasgym.errors import StoreReadOnly, UnknownName
 from nasgym.recipes import check_dataset, dataset_names, default_recipe, get_recipe
 from nasgym.results import Evaluation
 from nasgym.spaces import Space, get_space, space_names
-from nasgym.store import Store, TableKey
+from nasgym.store import Store, TableKey, open_store
 from nasgym.task.image_folders import check_images
 from nasgym.task.protocols import Protocol, get_protocol
 from nasgym.task.task import Task
@@ -45,7 +45,7 @@ def make_task(
     seed: int = 0,
     charge_repeats: bool | None = None,
     on_missing: OnMissing = "train",
-    share_equal: bool = False,
+    share_equal: bool | None = None,
     device: str = "auto",
     store: Store | Path | str | None = None,
     record: bool = True,
@@ -63,9 +63,10 @@ def make_task(
         seed: Picks the stored seeds under ``seeds="random"``.
         charge_repeats: Whether repeated architectures are charged again; None: the protocol's.
         on_missing: ``"train"`` trains what the table lacks, ``"error"`` raises `MissingResult`.
-        share_equal: Let an architecture without results answer with those of an equal network.
+        share_equal: Let an architecture without results answer with those of an equal network; None: where the table
+            says that its results stand for equal networks.
         device: Where to train: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
-        store: A store or its path; None: the user's.
+        store: A store, or the path of one, which is laid over the embedded tables; None: the user's.
         record: Whether the trajectory is kept.
 
     Raises:
@@ -102,7 +103,7 @@ def make_benchmark(
     *,
     recipe: str | None = None,
     on_missing: OnMissing = "train",
-    share_equal: bool = False,
+    share_equal: bool | None = None,
     device: str = "auto",
     store: Store | Path | str | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
@@ -113,7 +114,7 @@ def make_benchmark(
     """
     space, dataset = _parse(name)
     recipe = get_recipe(recipe or default_recipe(dataset, space.name)).name
-    store = store if isinstance(store, Store) else Store(store)
+    store = store if isinstance(store, Store) else open_store(store)
     key = TableKey(space.name, dataset, recipe)
     check_images(store, key)
     train = _LazyTrainer(space, key, store, device, on_epoch) if on_missing == "train" else None

@@ -1,0 +1,256 @@
+"""A packed table: one folder, read-only, opened through a memory map in a millisecond.
+
+``table.json`` says what the table was made with; ``seed-S.npy`` holds the trainings of seed S, one row for each trained
+architecture, by index: a numpy array of records
+
+    index i4 | train_accuracy, valid_accuracy, test_accuracy u2[E] | train_loss, valid_loss, test_loss f2[E]
+
+little-endian, E epochs. Accuracies are counts of correctly classified images, which loses nothing. Losses are rounded
+to half precision: 11 significant bits, a relative error of at most 2^-11 (values above 65,504 become 65,504). The loss
+of a training that has diverged is NaN from that epoch on. Seconds are not kept: the table's cost model gives them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasgym.errors import StoreDamaged, StoreError, StoreSchemaError
+from nasgym.results import SPLITS, Evaluation, Seed, Series
+from nasgym.results_file import TableMeta
+
+__all__ = ["DESCRIPTION", "Description", "PackedTable", "Rows", "row_type", "seed_file"]
+
+FORMAT = 1
+DESCRIPTION = "table.json"
+Rows = NDArray[np.void]
+"""Records of `row_type`."""
+
+
+def row_type(epochs: int) -> np.dtype[np.void]:
+    """Return the type of one row."""
+    fields: list[tuple[str, str] | tuple[str, str, tuple[int]]] = [("index", "<i4")]
+    fields += [(f"{split}_accuracy", "<u2", (epochs,)) for split in SPLITS]
+    fields += [(f"{split}_loss", "<f2", (epochs,)) for split in SPLITS]
+    return np.dtype(fields)
+
+
+def seed_file(seed: int) -> str:
+    """Return the name of the file of one seed."""
+    return f"seed-{seed}.npy"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What ``table.json`` says.
+
+    Attributes:
+        meta: What the table was made with.
+        epochs: Epochs of every training.
+        sizes: Images of each split: what the counts are divided by.
+        files: Seed -> sha256 of its file.
+        made: How the trainings were made: command, versions, hardware, dates.
+    """
+
+    meta: TableMeta
+    epochs: int
+    sizes: Mapping[str, int]
+    files: Mapping[int, str]
+    made: Mapping[str, str]
+
+    def encode(self) -> str:
+        """Return the text of the file."""
+        record = {
+            "format": FORMAT,
+            "table": json.loads(self.meta.encode()),
+            "epochs": self.epochs,
+            "sizes": dict(self.sizes),
+            "files": {str(seed): digest for seed, digest in self.files.items()},
+            "made": dict(self.made),
+        }
+        return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def read(cls, path: Path) -> Description:
+        """Read the file; raises `StoreError` where there is none, `StoreDamaged`, `StoreSchemaError`."""
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if int(record["format"]) > FORMAT:
+                raise StoreSchemaError(
+                    f"{path} has format {record['format']}, this nasgym reads up to {FORMAT}: upgrade it."
+                )
+            return cls(
+                TableMeta.decode(json.dumps(record["table"]).encode()),
+                int(record["epochs"]),
+                {split: int(record["sizes"][split]) for split in SPLITS},
+                {int(seed): str(digest) for seed, digest in sorted(record["files"].items(), key=lambda kv: int(kv[0]))},
+                {str(name): str(value) for name, value in record["made"].items()},
+            )
+        except StoreSchemaError:
+            raise
+        except OSError as error:
+            raise StoreError(f"there is no packed table at {path.parent} ({error}).") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreDamaged(f"the description {path} of a packed table cannot be read ({error!r}).") from error
+
+
+class PackedTable:
+    """A packed table, opened. Its files are mapped, not read: what is not asked for costs nothing.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        StoreError: There is no such table. In every method: `StoreDamaged` where a file is not as it was written.
+        StoreSchemaError: It was written by a newer version.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._description = Description.read(self.path / DESCRIPTION)
+        self._rows: dict[int, Rows] = {}
+
+    @property
+    def meta(self) -> TableMeta:
+        """What the table was made with."""
+        return self._description.meta
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that were trained, ascending."""
+        return tuple(self._description.files)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of every training."""
+        return self._description.epochs
+
+    @property
+    def made(self) -> Mapping[str, str]:
+        """How the trainings were made: command, versions, hardware, dates."""
+        return self._description.made
+
+    def rows(self, seed: int) -> Rows:
+        """Return the trainings of one seed as they lie in the file, by index (module docstring); read-only."""
+        if seed not in self._rows:
+            self._rows[seed] = self._checked(self.path / seed_file(seed))
+        return self._rows[seed]
+
+    def seeds_of(self, index: int) -> list[Seed]:
+        """Return the seeds stored for an architecture, ascending."""
+        return [seed for seed in self.seeds if self._at[seed][index] >= 0] if 0 <= index < self.meta.size else []
+
+    def has(self, index: int, seed: Seed) -> bool:
+        """Tell whether an architecture was trained with a seed."""
+        known = seed != "mean" and seed in self._description.files and 0 <= index < self.meta.size
+        return known and bool(self._at[int(seed)][index] >= 0)
+
+    def get(self, index: int, seed: Seed) -> Evaluation | None:
+        """Return one evaluation, or None. It has no seconds: those are the cost model's."""
+        if not self.has(index, seed):
+            return None
+        return self._evaluation(self.rows(int(seed))[self._at[int(seed)][index]], int(seed))
+
+    def scan(self) -> Iterator[Evaluation]:
+        """Iterate over all evaluations, by index and seed."""
+        for index in np.flatnonzero(self.stored().any(axis=0)).tolist():
+            for seed in self.seeds:
+                found = self.get(index, seed)
+                if found is not None:
+                    yield found
+
+    def stored(self) -> NDArray[np.bool_]:
+        """Return ``bool[S, N]``: which architectures each seed was trained on."""
+        return np.stack([self._at[seed] >= 0 for seed in self.seeds])
+
+    def values(self, metric: str, epoch: int | None = None) -> NDArray[np.float64]:
+        """Return one metric after ``epoch`` epochs (None: the last) as ``float64[S, N]``, NaN where unknown.
+
+        Seeds are in the order of `seeds`, architectures by index; accuracies are fractions.
+        """
+        found = np.full((len(self.seeds), self.meta.size), np.nan)
+        if metric not in row_type(1).fields or metric == "index" or not (epoch is None or 1 <= epoch <= self.epochs):  # type: ignore[operator]
+            return found
+        at = self.epochs - 1 if epoch is None else epoch - 1
+        for number, seed in enumerate(self.seeds):
+            rows = self.rows(seed)
+            found[number, rows["index"]] = self._scaled(metric, rows[metric][:, at])
+        if epoch is None and metric.endswith("_loss"):
+            self._fill_last_losses(metric, found)
+        return found
+
+    def problems(self) -> list[str]:
+        """Read everything and return a sentence for each file that is not as it was written."""
+        found = []
+        for seed, digest in self._description.files.items():
+            path = self.path / seed_file(seed)
+            if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+                found.append(f"the file {path} is not as it was written: install nasgym again.")
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the path, not the maps."""
+        return {"path": self.path}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open the table again."""
+        self.__init__(state["path"])  # type: ignore[misc]  # that is what opening is
+
+    @cached_property
+    def _at(self) -> dict[int, NDArray[np.int32]]:
+        """Seed -> ``int32[N]``: the row of each architecture, -1 where it was not trained."""
+        places = {}
+        for seed in self.seeds:
+            rows = self.rows(seed)
+            places[seed] = np.full(self.meta.size, -1, dtype=np.int32)
+            places[seed][rows["index"]] = np.arange(len(rows))
+        return places
+
+    def _checked(self, path: Path) -> Rows:
+        """Map a file; raise `StoreDamaged` where its shape or its indices are not those of a table."""
+        try:
+            rows: Rows = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise StoreDamaged(f"the file {path} of a packed table cannot be read ({error}).") from error
+        if rows.ndim != 1 or rows.dtype != row_type(self.epochs):
+            raise StoreDamaged(f"the file {path} holds {rows.dtype} of shape {rows.shape}, no trainings.")
+        indices = rows["index"].astype(np.int64)
+        if len(indices) and (indices[0] < 0 or indices[-1] >= self.meta.size or (np.diff(indices) <= 0).any()):
+            raise StoreDamaged(f"the file {path} has indices that do not increase within 0..{self.meta.size - 1}.")
+        return rows
+
+    def _scaled(self, metric: str, values: NDArray[Any]) -> NDArray[np.float64]:
+        numbers = values.astype(np.float64)
+        split, _, kind = metric.partition("_")
+        return numbers / self._description.sizes[split] if kind == "accuracy" else numbers
+
+    def _fill_last_losses(self, metric: str, found: NDArray[np.float64]) -> None:
+        """A training that diverged has for its last loss the last one that it knew."""
+        for number, seed in enumerate(self.seeds):
+            rows = self.rows(seed)
+            for at in np.flatnonzero(np.isnan(rows[metric][:, -1])):
+                known = rows[metric][at][~np.isnan(rows[metric][at])]
+                if len(known):
+                    found[number, rows["index"][at]] = known[-1]
+
+    def _evaluation(self, row: np.void, seed: int) -> Evaluation:
+        epochs = np.arange(1, self.epochs + 1)
+        series: dict[str, Series] = {}
+        for split in SPLITS:
+            counts = self._scaled(f"{split}_accuracy", row[f"{split}_accuracy"])
+            series[f"{split}_accuracy"] = Series.of(counts, epochs, "fraction")
+        for split in SPLITS:
+            losses = row[f"{split}_loss"].astype(np.float64)
+            known = ~np.isnan(losses)
+            if known.any():
+                series[f"{split}_loss"] = Series.of(losses[known], epochs[known], "nats")
+        diverged = bool(np.isnan(row["train_loss"]).any())
+        return Evaluation(int(row["index"]), seed, self.epochs, series, diverged, dict(self.made))

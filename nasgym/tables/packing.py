@@ -1,0 +1,121 @@
+"""Writing a packed table: what a store holds of one table, in a few megabytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasgym.errors import InvalidSetting
+from nasgym.results import SPLITS, Evaluation
+from nasgym.results_file import TableMeta
+from nasgym.tables.packed import DESCRIPTION, Description, PackedTable, Rows, row_type, seed_file
+
+__all__ = ["pack_table"]
+
+_LARGEST_HALF = float(np.finfo(np.float16).max)
+_PER_TRAINING = ("date", "bundle", "seconds")  # provenance that differs from training to training
+
+
+def pack_table(
+    meta: TableMeta,
+    evaluations: Iterable[Evaluation],
+    folder: Path | str,
+    *,
+    sizes: Mapping[str, int],
+    made: Mapping[str, str],
+) -> PackedTable:
+    """Write a packed table and return it. The files of seeds that have not changed keep their bytes.
+
+    Args:
+        meta: What the table was made with.
+        evaluations: Whole trainings with numbered seeds, accuracies and losses of all splits at every epoch.
+        folder: Where it goes; made where it does not exist.
+        sizes: Images in the train, valid and test split; an accuracy is a count of them.
+        made: How the trainings were made, such as the command. Versions, hardware and dates are added from the
+            provenance of the evaluations.
+
+    Raises:
+        InvalidSetting: There are no evaluations, one of them is not a whole training, or an accuracy is no count.
+    """
+    rows = sorted(evaluations, key=lambda e: (str(e.seed), e.index))
+    if not rows:
+        raise InvalidSetting(f"the table {meta.key} has no evaluations to pack: fill it first (`nasgym fill`).")
+    for split in SPLITS:
+        if not 0 < sizes[split] < 1 << 16:
+            raise InvalidSetting(f"a packed table counts up to 65,535 images a split; {split} has {sizes[split]}.")
+    epochs = rows[0].epochs
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for seed in sorted({_numbered(e) for e in rows}):
+        packed = _packed([e for e in rows if e.seed == seed], epochs, sizes)
+        path = target / seed_file(seed)
+        _write(path, packed)
+        files[seed] = hashlib.sha256(path.read_bytes()).hexdigest()
+    described = Description(meta, epochs, dict(sizes), files, {**_provenance(rows), **made})
+    (target / DESCRIPTION).write_text(described.encode(), encoding="utf-8")
+    return PackedTable(target)
+
+
+def _numbered(evaluation: Evaluation) -> int:
+    if evaluation.seed == "mean":
+        raise InvalidSetting(f"architecture {evaluation.index} has a mean over seeds: only trainings can be packed.")
+    return evaluation.seed
+
+
+def _packed(evaluations: Sequence[Evaluation], epochs: int, sizes: Mapping[str, int]) -> Rows:
+    rows: Rows = np.zeros(len(evaluations), dtype=row_type(epochs))
+    for row, evaluation in zip(rows, evaluations, strict=True):
+        row["index"] = evaluation.index
+        for split in SPLITS:
+            row[f"{split}_accuracy"] = _counts(evaluation, f"{split}_accuracy", epochs, sizes[split])
+            row[f"{split}_loss"] = _losses(evaluation, f"{split}_loss", epochs)
+    return rows
+
+
+def _counts(evaluation: Evaluation, metric: str, epochs: int, images: int) -> NDArray[np.int64]:
+    """Return accuracies as counts of images; raise `InvalidSetting` where that would lose anything."""
+    series = evaluation.series.get(metric)
+    if series is None or series.epochs.tolist() != list(range(1, epochs + 1)):
+        raise InvalidSetting(f"{_name(evaluation)} has no {metric} at each of the epochs 1..{epochs}.")
+    counts = np.rint(series.scaled * images).astype(np.int64)
+    if (counts / images != series.scaled).any():
+        raise InvalidSetting(f"{_name(evaluation)} has a {metric} that is no count of {images} images.")
+    return counts
+
+
+def _losses(evaluation: Evaluation, metric: str, epochs: int) -> NDArray[np.float64]:
+    """Return losses by epoch, NaN where the training had diverged."""
+    losses = np.full(epochs, np.nan)
+    series = evaluation.series.get(metric)
+    if series is not None:
+        losses[series.epochs - 1] = np.minimum(series.values, _LARGEST_HALF)
+    if np.isnan(losses).any() != evaluation.diverged:
+        raise InvalidSetting(f"{_name(evaluation)} lacks a {metric} at some epoch, and has not diverged.")
+    return losses
+
+
+def _name(evaluation: Evaluation) -> str:
+    return f"architecture {evaluation.index}, seed {evaluation.seed}"
+
+
+def _provenance(evaluations: Sequence[Evaluation]) -> dict[str, str]:
+    """Return what the trainings say of themselves: the values that occur, the dates from first to last."""
+    found: dict[str, str] = {}
+    for name in dict.fromkeys(name for e in evaluations for name in e.provenance if name not in _PER_TRAINING):
+        found[name] = ", ".join(sorted({e.provenance[name] for e in evaluations if name in e.provenance}))
+    dates = sorted(e.provenance["date"] for e in evaluations if "date" in e.provenance)
+    return {**found, "trainings": str(len(evaluations)), **({"dates": f"{dates[0]} to {dates[-1]}"} if dates else {})}
+
+
+def _write(path: Path, rows: Rows) -> None:
+    """Write an array beside its place and put it there whole."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with beside.open("wb") as file:
+        np.save(file, rows, allow_pickle=False)
+    beside.replace(path)
