@@ -71,10 +71,12 @@ def make_task(
 
     Raises:
         UnknownName: No space, data set, recipe or protocol has that name.
+        InvalidSetting: The protocol is one of another search space.
         InvalidBudget: The budget or ``max_evaluations`` is not above zero.
         TableMismatch: A folder's images are not those that its table was made with.
     """
     rules = get_protocol(protocol)
+    rules.check_space(_parse(name)[0].name)
     if seeds is not None:
         rules = replace(rules, seeds=seeds)
     if charge_repeats is not None:

@@ -41,6 +41,7 @@ class Protocol:
         source: Where it is published.
         scores: What a study reports of the incumbent; the first one is what regret is computed on.
         metric: What the agent sees and maximises.
+        space: The search space that it is published for; None: any.
         recipe: The recipe that is searched; None: the data set's default.
         epoch: The epoch at which an evaluation is read; None: the last.
         seeds: Which stored training answers an evaluation.
@@ -54,6 +55,7 @@ class Protocol:
     source: str
     scores: tuple[Score, ...]
     metric: str = "valid_accuracy"
+    space: str | None = None
     recipe: str | None = None
     epoch: int | None = None
     seeds: SeedPolicy = "random"
@@ -74,11 +76,20 @@ class Protocol:
         """Return the published budget for a data set in simulated seconds, or None where there is none."""
         return self.budgets.get(dataset, self.budgets.get("*"))
 
+    def check_space(self, space: str) -> None:
+        """Raise `InvalidSetting` where the protocol is published for another search space."""
+        if self.space not in (None, space):
+            others = [name for name, rules in PROTOCOLS.items() if rules.space in (None, space)]
+            raise InvalidSetting(
+                f"the protocol {self.name!r} is one of the search space {self.space!r}; the task is one of {space!r}, "
+                f"which has {', '.join(others)}."
+            )
 
-def _final(dataset: str | None, label: str) -> tuple[Score, Score]:
+
+def _final(dataset: str | None, label: str, recipe: str = "nb201-200") -> tuple[Score, Score]:
     return (
-        Score(f"{label}valid", "valid_accuracy", dataset, "nb201-200"),
-        Score(f"{label}test", "test_accuracy", dataset, "nb201-200"),
+        Score(f"{label}valid", "valid_accuracy", dataset, recipe),
+        Score(f"{label}test", "test_accuracy", dataset, recipe),
     )
 
 
@@ -100,6 +111,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                     *_final("cifar100", "cifar100 "),
                     *_final("imagenet16-120", "imagenet16-120 "),
                 ),
+                space="nb201",
                 recipe="nb201-12",
                 budgets={"*": 12_000.0},
                 published=NASBENCH201_2020,
@@ -109,10 +121,21 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 source="Dong et al., NATS-Bench, TPAMI 2021, topology search space: searched with 12 epochs and scored "
                 "with 200 epochs on the same data set; the last evaluation may end after the budget",
                 scores=_final(None, ""),
+                space="nb201",
                 recipe="nb201-12",
                 overshoot=True,
                 budgets={"cifar10": 20_000.0, "cifar100": 40_000.0, "imagenet16-120": 120_000.0},
                 published=NATS_TSS,
+            ),
+            Protocol(
+                name="nats-sss",
+                source="Dong et al., NATS-Bench, TPAMI 2021, size search space: searched with 12 epochs and scored "
+                "with 90 epochs on the same data set; the last evaluation may end after the budget",
+                scores=_final(None, "", "nats-sss-90"),
+                space="nats-sss",
+                recipe="nats-sss-12",
+                overshoot=True,
+                budgets={"cifar10": 20_000.0, "cifar100": 40_000.0, "imagenet16-120": 60_000.0},
             ),
         )
     }

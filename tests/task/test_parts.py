@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasgym.errors import UnknownName
-from nasgym.task import PROTOCOLS, Trajectory, get_protocol
+from nasgym.errors import InvalidSetting, UnknownName
+from nasgym.task import PROTOCOLS, Trajectory, get_protocol, make_task
 from nasgym.task.draws import draw, draws
 from nasgym.task.trajectory import TrajectoryArrays
 
@@ -57,6 +57,8 @@ def test_published_budgets():
     assert get_protocol("nasbench201-2020").budget("cifar10") == 12_000
     assert get_protocol("nats-tss").budget("imagenet16-120") == 120_000
     assert get_protocol("nats-tss").budget("cluttered-digits") is None
+    assert get_protocol("nats-sss").budget("cifar100") == 40_000
+    assert get_protocol("nats-sss").budget("imagenet16-120") == 60_000
     assert get_protocol("plain").budget("cifar10") is None
     assert get_protocol(PROTOCOLS["plain"]) is PROTOCOLS["plain"]
 
@@ -64,3 +66,21 @@ def test_published_budgets():
 def test_an_unknown_protocol_names_near_ones():
     with pytest.raises(UnknownName, match="Did you mean 'nats-tss'"):
         get_protocol("nats-ts")
+
+
+def test_the_size_protocol_searches_12_epochs_and_scores_90_on_the_same_data():
+    rules = get_protocol("nats-sss")
+    assert (rules.recipe, rules.overshoot, rules.published) == ("nats-sss-12", True, ())
+    assert {(score.dataset, score.recipe) for score in rules.scores} == {(None, "nats-sss-90")}
+    assert [score.metric for score in rules.scores] == ["valid_accuracy", "test_accuracy"]
+
+
+def test_a_protocol_of_another_space_is_refused(tmp_path):
+    with pytest.raises(
+        InvalidSetting, match="'nats-tss' is one of the search space 'nb201'.*which has plain, nats-sss"
+    ):
+        make_task("nats-sss/cifar10", protocol="nats-tss", store=tmp_path / "store")
+    with pytest.raises(InvalidSetting, match="which has plain, nasbench201-2020, nats-tss"):
+        make_task("nb201/cifar10", protocol="nats-sss", store=tmp_path / "store")
+    task = make_task("nats-sss/cifar10", protocol="nats-sss", store=tmp_path / "store")
+    assert str(task.benchmark.key) == "nats-sss/cifar10/nats-sss-12" and task.budget == 20_000
