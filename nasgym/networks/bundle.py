@@ -8,8 +8,9 @@ computed by one call, and added to their targets. What `NB201Network` leaves out
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,17 +20,18 @@ from torch.nn import functional
 
 from nasgym.errors import InvalidSetting
 from nasgym.networks.bundle_cells import LiveEdge, Work, checked_genotypes, live_edges
-from nasgym.networks.nb201 import NB201Network
+from nasgym.networks.initial import initial_weights
 from nasgym.spaces import Macro
 from nasgym.spaces.nb201 import NUM_NODES
 
-__all__ = ["BundleNetwork", "member_network"]
+__all__ = ["BundleNetwork"]
 
 _STAGES = 3
 _OUTPUT = NUM_NODES - 1
 _EPSILON, _MOMENTUM = 1e-5, 0.1  # PyTorch's defaults, which the published networks use
 _Names = Sequence[tuple[int, str]]
-_Parts = dict[tuple[int, str], Tensor]
+_Spans = Sequence[tuple[int, int, int]]
+"""Target, and where the edges to it begin and end among those of a call."""
 
 
 class _Conv(nn.Module):
@@ -49,8 +51,11 @@ class _Conv(nn.Module):
         self.weight = nn.Parameter(torch.empty(len(names) * outputs, inputs, kernel, kernel))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[b, groups * inputs, h, w]`` to ``[b, groups * outputs, h / stride, w / stride]``."""
-        groups = len(self.names)
+        """Map ``[b, groups * inputs, h, w]`` to ``[b, groups * outputs, h / stride, w / stride]``.
+
+        ``[b, inputs, h, w]`` goes into every group.
+        """
+        groups = x.shape[1] // self.weight.shape[1]
         return functional.conv2d(x, self.weight, stride=self.stride, padding=self.padding, groups=groups)
 
 
@@ -114,6 +119,30 @@ def _conv_norm(
     return nn.Sequential(_Conv(conv, *channels, kernel, stride), _Norm(norm, channels[1]))
 
 
+class _Gather(torch.autograd.Function):
+    """The inputs of all edges of a call, ``[b, edges, c, h, w]`` of a node ``[b, m, c, h, w]``.
+
+    A member may have edges to several targets, but only one to each. So the gradients are added target by target, in
+    an order that never changes: adding them at once would add those of one member in any order on a GPU.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, node: Tensor, members: Tensor, spans: _Spans) -> Tensor:
+        """Return ``node[:, members]``."""
+        ctx.save_for_backward(members)
+        ctx.spans, ctx.count = spans, node.shape[1]
+        return node.index_select(1, members)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        """Return the gradient of the node."""
+        (upstream,), (members,) = gradients, ctx.saved_tensors
+        sums = upstream.new_zeros((upstream.shape[0], ctx.count, *upstream.shape[2:]))
+        for _, start, end in ctx.spans:
+            sums.index_add_(1, members[start:end], upstream[:, start:end])
+        return sums, None, None
+
+
 class _Call(nn.Module):
     """One operation on all edges that leave one node with it.
 
@@ -132,7 +161,8 @@ class _Call(nn.Module):
         self.source, self.work = source, work
         self.register_buffer("members", torch.tensor([member for _, member, _ in edges]), persistent=False)
         targets = [target for target, _, _ in edges]
-        self.spans = [(t, targets.index(t), targets.index(t) + targets.count(t)) for t in dict.fromkeys(targets)]
+        firsts = {target: targets.index(target) for target in targets}
+        self.spans: _Spans = [(target, at, at + targets.count(target)) for target, at in firsts.items()]
         names = [(member, f"cells.{at}.layers.{edge}.op.") for _, member, edge in edges]
         self.layer: nn.Module | None = None
         if work == "bias":
@@ -146,7 +176,7 @@ class _Call(nn.Module):
             assert self.layer is not None
             biases: Tensor = self.layer(nodes[0])
             return biases
-        x = nodes[self.source].index_select(1, self.members)
+        x: Tensor = _Gather.apply(nodes[self.source], self.members, self.spans)  # type: ignore[no-untyped-call]
         if self.work == "skip":
             return x
         flat = x.flatten(1, 2)
@@ -213,18 +243,17 @@ class BundleNetwork(nn.Module):
     Args:
         genotypes: ``int8[m, 6]``, one row per member; rows may repeat.
         macro: The skeleton of all members.
-        seeds: Of the initialisation of each member, which is that of `NB201Network` under that seed; the global
-            generator is left as it was. None: drawn from the global generator, member by member.
+        seeds: Of the initialisation of each member, which is that of `NB201Network` under that seed.
 
     Raises:
         InvalidArchitecture: A row is no cell.
         InvalidSetting: There are not as many seeds as rows.
     """
 
-    def __init__(self, genotypes: NDArray[np.integer], macro: Macro, seeds: Sequence[int] | None = None) -> None:
+    def __init__(self, genotypes: NDArray[np.integer], macro: Macro, seeds: Sequence[int]) -> None:
         super().__init__()
         rows = checked_genotypes(genotypes)
-        if seeds is not None and len(seeds) != len(rows):
+        if len(seeds) != len(rows):
             raise InvalidSetting(f"a bundle needs one seed per member; got {len(seeds)} for {len(rows)}.")
         self.genotypes, self.macro = rows, macro
         members, width = len(rows), macro.channels
@@ -239,8 +268,10 @@ class BundleNetwork(nn.Module):
                 self.cells.append(_BundleCell(live, width, len(self.cells)))
         self.lastact = _Norm(_everyone(members, "lastact.0"), width)
         self.classifier = _Classifier(members, width, macro.classes)
-        for member, row in enumerate(rows):
-            self.load_member(member, member_network(row, macro, None if seeds is None else seeds[member]).state_dict())
+        for row, seed, state in zip(rows, seeds, self.member_states(), strict=True):
+            weights = initial_weights(row, macro, seed)
+            for name, part in state.items():
+                part.copy_(weights[name])
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits ``[m, b, classes]`` for normalised images.
@@ -248,38 +279,20 @@ class BundleNetwork(nn.Module):
         ``[m, b, in_channels, h, w]`` gives each member its own batch, ``[b, in_channels, h, w]`` gives all the same.
         """
         members = len(self.genotypes)
-        x = images.transpose(0, 1).flatten(1, 2) if images.ndim == 5 else images.repeat(1, members, 1, 1)
-        x = self.stem(x)
+        x: Tensor = self.stem(images.transpose(0, 1).flatten(1, 2) if images.ndim == 5 else images)
         for cell in self.cells:
             x = cell(x)
         x = functional.relu(self.lastact(x)).mean(dim=(2, 3))
         logits: Tensor = self.classifier(x.view(len(x), members, -1).transpose(0, 1))
         return logits
 
-    def load_member(self, member: int, state: Mapping[str, Tensor]) -> None:
-        """Copy the weights and statistics of one member from the ``state_dict`` of an `NB201Network`."""
-        for name, part in self.member_state(member).items():
-            part.copy_(state[name])
-
-    def member_state(self, member: int) -> dict[str, Tensor]:
-        """Return views of one member's tensors, by their names in the ``state_dict`` of an `NB201Network`."""
-        return {name: part for owner, name, part in self._parts() if owner == member}
-
-    def _parts(self) -> Iterator[tuple[int, str, Tensor]]:
-        """Yield ``(member, name in its state_dict, view)`` of everything that belongs to one member."""
+    def member_states(self) -> list[dict[str, Tensor]]:
+        """Return views of each member's tensors, by their names in the ``state_dict`` of an `NB201Network`."""
+        states: list[dict[str, Tensor]] = [{} for _ in self.genotypes]
         for module in self.modules():
             names: _Names | None = getattr(module, "names", None)
             if names is not None:
                 for kind, tensor in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
                     for (member, name), part in zip(names, tensor.detach().chunk(len(names)), strict=True):
-                        view = part.squeeze(0) if isinstance(module, _Classifier) else part
-                        yield member, f"{name}.{kind}", view
-
-
-def member_network(genotype: NDArray[np.integer], macro: Macro, seed: int | None) -> NB201Network:
-    """Return the network of one cell, initialised under ``seed`` (None: from the global generator)."""
-    if seed is None:
-        return NB201Network(genotype, macro)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        return NB201Network(genotype, macro)
+                        states[member][f"{name}.{kind}"] = part.squeeze(0) if isinstance(module, _Classifier) else part
+        return states

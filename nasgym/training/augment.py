@@ -7,7 +7,7 @@ each member the data it would see alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,19 +24,25 @@ _DATA_STREAM = 1  # keeps the data's random numbers apart from any other use of 
 
 @dataclass(frozen=True, eq=False)
 class EpochPlan:
-    """What is random in one epoch.
+    """What is random in one epoch, of one training ``[n]`` or of several ``[m, n]``.
 
     Attributes:
-        order: ``int64[n]``, a permutation of the training images.
-        top: ``int64[n]``, the first row of each crop in the padded image, by position in the epoch; None: no crops.
-        left: ``int64[n]``, the first column of it.
-        flip: ``bool[n]``, which images are mirrored; None: none.
+        order: ``int64``, a permutation of the training images.
+        top: ``int64``, the first row of each crop in the padded image, by position in the epoch; None: no crops.
+        left: ``int64``, the first column of it.
+        flip: ``bool``, which images are mirrored; None: none.
     """
 
     order: Tensor
     top: Tensor | None
     left: Tensor | None
     flip: Tensor | None
+
+    @classmethod
+    def stack(cls, plans: Sequence[EpochPlan]) -> EpochPlan:
+        """Return the plans of several trainings as one."""
+        columns = zip(*((p.order, p.top, p.left, p.flip) for p in plans), strict=True)
+        return cls(*(None if column[0] is None else torch.stack(column) for column in columns))
 
     def to(self, device: torch.device) -> EpochPlan:
         """Return the plan on another device."""
@@ -114,14 +120,17 @@ class TrainPixels(Pixels):
         self._windows = padded.unfold(2, side, 1).unfold(3, side, 1)  # a view: [n, c, 2p + 1, 2p + 1, side, side]
 
     def planned(self, plan: EpochPlan, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the normalised, augmented batches of one epoch; the last one is smaller where sizes do not divide."""
-        for at in range(0, len(plan.order), size):
-            part = slice(at, at + size)
+        """Yield the normalised, augmented batches of one epoch; the last one is smaller where sizes do not divide.
+
+        A plan of several trainings gives images ``[m, b, c, h, w]`` and labels ``[m, b]``.
+        """
+        for at in range(0, plan.order.shape[-1], size):
+            part = (..., slice(at, at + size))
             chosen = plan.order[part]
             if plan.top is None or plan.left is None:
                 images = self.images[chosen]
             else:
                 images = self._windows[chosen, :, plan.top[part], plan.left[part]]
             if plan.flip is not None:
-                images = torch.where(plan.flip[part].view(-1, 1, 1, 1), images.flip(-1), images)
+                images = torch.where(plan.flip[part][..., None, None, None], images.flip(-1), images)
             yield self.normalise(images), self.labels[chosen]

@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-import platformdirs
+from nasgym.training.folders import user_folder
 
 __all__ = ["Context", "load_kernels"]
 
@@ -72,7 +72,7 @@ def _compiled() -> Path:
     compiler = _compiler()
     identity = "\n".join([" ".join(compiler), *_FLAGS, platform.machine(), _processor()])
     name = hashlib.sha256(source + identity.encode()).hexdigest()[:24]
-    folder = _folder()
+    folder = user_folder("kernels", "cache")
     library = folder / f"bundle-{name}.so"
     if not library.is_file():
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -80,11 +80,6 @@ def _compiled() -> Path:
             made = _compile(compiler, source, Path(work))
             made.replace(library)  # whole or not at all, whoever else compiles
     return library
-
-
-def _folder() -> Path:
-    home = os.environ.get("NASGYM_HOME")
-    return Path(home).expanduser() / "kernels" if home else Path(platformdirs.user_cache_dir("nasgym")) / "kernels"
 
 
 def _compiler() -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from nasgym.recipes import Recipe
 from nasgym.spaces import Macro
 from nasgym.training.bundle_compiler import Context
 from nasgym.training.bundle_program import LANES, write_program
-from nasgym.training.loop import Score
+from nasgym.training.loop import Batches, Score
 
 __all__ = ["NativeNetwork"]
 
@@ -65,17 +66,34 @@ class NativeNetwork:
         """Images per batch of an evaluation."""
         return self.lanes
 
-    def train_epoch(self, batches: Sequence[Iterable[tuple[Tensor, Tensor]]], rate: float) -> list[Score]:
-        """Take one step per batch at the learning rate ``rate``; see `nasgym.training.loop.train_epoch`."""
+    def train_epoch(self, batches: Batches, rate: float) -> list[Score]:
+        """Take one step per batch ``[1, b, ...]`` at the learning rate ``rate``; return running averages."""
         self._context.rate = rate
-        return [self._over(own, self._program.train) for own in batches]
+        own = ((images[0], labels[0]) for images, labels in batches)
+        return [self._over(own, self._program.train)]
 
-    def evaluate(self, batches: Iterable[tuple[Tensor, Tensor]]) -> list[Score]:
+    def evaluate(self, batches: Batches) -> list[Score]:
         """Return the score over all batches, of at most ``evaluation_batch`` images each, in evaluation mode."""
         self._run(self._program.fold)
         return [self._over(batches, self._program.evaluate)]
 
-    def _over(self, batches: Iterable[tuple[Tensor, Tensor]], ops: NDArray[np.int64]) -> Score:
+    def state(self) -> dict[str, Any]:
+        """Return all that changes in a training: weights, statistics and velocities, by name."""
+        parts = {"network": self.tensors(), "velocities": self._velocities()}
+        return {
+            kind: {name: torch.from_numpy(part.copy()) for name, part in own.items()} for kind, own in parts.items()
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go back to where `state` was taken."""
+        self.load(state["network"])
+        for name, view in self._velocities().items():
+            view[...] = state["velocities"][name].numpy()
+
+    def _velocities(self) -> dict[str, NDArray[np.float32]]:
+        return {name: place.view(self._state) for name, place in self._program.velocities.items()}
+
+    def _over(self, batches: Batches, ops: NDArray[np.int64]) -> Score:
         self._sums[:], count = 0.0, 0
         for images, labels in batches:
             self._hold(images, labels)

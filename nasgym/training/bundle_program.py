@@ -46,6 +46,7 @@ class Program:
         scratch: Floats of scratch.
         images: Where a batch lies in the scratch, ``[side * side * channels, lanes]``.
         parameters: Name in the ``state_dict`` of an `NB201Network` -> place in the state.
+        velocities: The same names, of what is trained -> place of the optimiser's velocity.
     """
 
     train: NDArray[np.int64]
@@ -56,6 +57,7 @@ class Program:
     scratch: int
     images: int
     parameters: dict[str, Parameter]
+    velocities: dict[str, Parameter]
 
 
 def write_program(genotype: Sequence[int], macro: Macro, lanes: int) -> Program:
@@ -74,6 +76,7 @@ def write_program(genotype: Sequence[int], macro: Macro, lanes: int) -> Program:
         scratch=max(train.scratch, evaluate.scratch),
         images=~images.at,
         parameters=state.parameters,
+        velocities=state.velocities(),
     )
 
 

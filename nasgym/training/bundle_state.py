@@ -90,6 +90,11 @@ class State:
         """Return the place of a weight's gradient; that of its velocity is as much further."""
         return weight + self.capacity
 
+    def velocities(self) -> dict[str, Parameter]:
+        """Return the place of the velocity of every trained tensor, by the tensor's name."""
+        trained = {name: weight for name, weight in self.parameters.items() if weight.at < self.capacity}
+        return {name: Parameter(weight.at + 2 * self.capacity, weight.shape) for name, weight in trained.items()}
+
     def initial(self) -> NDArray[np.float32]:
         """Return the state: zeros, but for the constants."""
         return np.concatenate([np.zeros(3 * self.capacity, dtype=np.float32), *self._others])

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import platformdirs
-
 from nasgym.errors import DatasetUnavailable
 from nasgym.recipes import DATASETS, IMAGE_FOLDER, check_dataset, is_image_folder
 from nasgym.training import cifar, imagenet16
 from nasgym.training.digits import cluttered_digits
 from nasgym.training.folder import load_folder
+from nasgym.training.folders import user_folder
 from nasgym.training.images import ImageData
 
 __all__ = ["data_folder", "download", "fingerprint", "load_dataset"]
@@ -23,8 +22,7 @@ def data_folder() -> Path:
     """Return where data sets lie: ``$NASGYM_DATA``, else ``$NASGYM_HOME/datasets``, else the user's data directory."""
     if named := os.environ.get("NASGYM_DATA"):
         return Path(named).expanduser()
-    home = os.environ.get("NASGYM_HOME") or platformdirs.user_data_dir("nasgym")
-    return Path(home).expanduser() / "datasets"
+    return user_folder("datasets", "data")
 
 
 def load_dataset(name: str, *, image_size: int | None = None, root: Path | None = None) -> ImageData:

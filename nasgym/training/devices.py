@@ -51,10 +51,12 @@ def memory_guard(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except RuntimeError as error:  # torch.OutOfMemoryError is one
-        if not isinstance(error, torch.OutOfMemoryError) and _CPU_OUT_OF_MEMORY not in str(error):
+    except (RuntimeError, MemoryError) as error:
+        full = isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _CPU_OUT_OF_MEMORY in str(error)
+        if not full:
             raise
+        reason = (str(error) or "no memory").splitlines()[0]
         raise DeviceMemoryExhausted(
-            f"{what} does not fit into the memory of the device ({str(error).splitlines()[0]}). Use a recipe with a "
-            "smaller batch_size or fewer channels, end other programs on the device, or take another (device='cpu')."
+            f"{what} does not fit into the memory of the device ({reason}). Use a recipe with a smaller batch_size or "
+            "fewer channels, end other programs on the device, or take another (device='cpu')."
         ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,10 @@ from torch.nn import functional
 
 from nasgym.recipes import Recipe
 
-__all__ = ["Score", "evaluate", "learning_rate", "make_optimizer", "train_epoch"]
+__all__ = ["Batches", "Score", "evaluate", "learning_rate", "make_optimizer", "train_epoch"]
+
+Batches: TypeAlias = Iterable[tuple[Tensor, Tensor]]
+"""Images and labels, on the device."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,7 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
     )
 
 
-def train_epoch(
-    network: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[tuple[Tensor, Tensor]], rate: float
-) -> Score:
+def train_epoch(network: nn.Module, optimizer: torch.optim.Optimizer, batches: Batches, rate: float) -> Score:
     """Take one step per batch at the learning rate ``rate``; return running averages in train mode, as published."""
     network.train()
     for group in optimizer.param_groups:
@@ -85,7 +87,7 @@ def train_epoch(
 
 
 @torch.inference_mode()
-def evaluate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Score:
+def evaluate(network: nn.Module, batches: Batches) -> Score:
     """Return the score of a network over all batches, in evaluation mode."""
     network.eval()
     sums: _Sums | None = None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 
 from nasgym.results import SPLITS, Evaluation, Series
 
-__all__ = ["EpochReport", "to_evaluation"]
+__all__ = ["EpochReport", "Laps", "to_evaluation"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,31 @@ class EpochReport:
     def to_row(self) -> list[float]:
         """Return the numbers in the order of the attributes; `EpochReport(*row)` gives the report back."""
         return list(astuple(self))
+
+
+class Laps:
+    """Seconds of several trainings at once, shared out among them.
+
+    Args:
+        members: Trainings.
+        trained: Seconds of training of each before now.
+    """
+
+    def __init__(self, members: int, trained: float = 0.0) -> None:
+        self.trained = trained
+        self._members, self._last = members, time.perf_counter()
+
+    def lap(self) -> float:
+        """Return one member's share of the seconds since the last call."""
+        now = time.perf_counter()
+        elapsed, self._last = now - self._last, now
+        return elapsed / self._members
+
+    def train(self) -> float:
+        """The same, added to the seconds of training."""
+        elapsed = self.lap()
+        self.trained += elapsed
+        return elapsed
 
 
 def to_evaluation(

@@ -2,46 +2,41 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 import nasgym
 from nasgym.errors import InvalidArchitecture, InvalidSetting
-from nasgym.networks import build_network
 from nasgym.recipes import Recipe, check_dataset
 from nasgym.results import Evaluation
-from nasgym.spaces import Space
-from nasgym.training.augment import Pixels, TrainPixels, plan_epoch, resolve_padding
+from nasgym.spaces import Macro, Space
+from nasgym.training.augment import EpochPlan, Pixels, TrainPixels, plan_epoch, resolve_padding
 from nasgym.training.checkpoints import Checkpoint
 from nasgym.training.datasets import load_dataset
 from nasgym.training.devices import describe, memory_guard, resolve_device
+from nasgym.training.engines import Engine, Networks, build_networks, check_engine, is_small, solo_engine
 from nasgym.training.images import ImageData
-from nasgym.training.loop import evaluate, learning_rate, make_optimizer, train_epoch
-from nasgym.training.progress import EpochReport, to_evaluation
+from nasgym.training.loop import learning_rate
+from nasgym.training.progress import EpochReport, Laps, to_evaluation
 
-__all__ = ["Trainer"]
+__all__ = ["Trainer", "reproducible"]
 
-_EVALUATION_BATCH = {"cpu": 250, "cuda": 2000}  # images; on a CPU what fits into its cache, see docs/training.md
 _CHECKPOINT_SECONDS = 60.0
-_WORTH_THREADS = 1 << 20  # activations of a layer for one batch; the recipes of CIFAR have 4 million
 _SMALLEST_SIDE = 5  # pixels; two halvings leave more than one, which batch norm needs
 
 
 class Trainer:
     """Trains architectures of one space on one data set by one recipe.
 
-    The same seed on the same device (and, on a CPU, the same number of threads) gives the same result. The data set is
-    loaded once, at the first training, and stays on the device.
+    The same seed by the same engine on the same device (and, on a CPU, the same number of threads) gives the same
+    result. The data set is loaded once, at the first training, and stays on the device.
 
     Args:
         space: The search space.
@@ -52,9 +47,10 @@ class Trainer:
         checkpoints: A folder for the checkpoints of long trainings; None: none are written.
         on_epoch: Called after every epoch.
         checkpoint_seconds: Seconds between two checkpoints of one training.
+        engine: What computes; ``"auto"`` is `nasgym.training.solo_engine`.
 
     Raises:
-        InvalidSetting: The device cannot be used, or the recipe has a value out of its bounds.
+        InvalidSetting: The device or the engine cannot be used, or the recipe has a value out of its bounds.
         UnknownName: No data set has that name.
     """
 
@@ -69,12 +65,21 @@ class Trainer:
         checkpoints: Path | None = None,
         on_epoch: Callable[[EpochReport], None] | None = None,
         checkpoint_seconds: float = _CHECKPOINT_SECONDS,
+        engine: Engine = "auto",
     ) -> None:
-        self.space, self.dataset, self.recipe = space, check_dataset(dataset), _checked(recipe)
+        self.space, self.dataset, self.recipe = space, check_dataset(dataset), _checked_recipe(recipe)
         self.device = resolve_device(device)
-        self.on_epoch = on_epoch
+        check_engine(engine, space, self.device)
+        self.on_epoch, self._asked = on_epoch, engine
         self._data, self._checkpoints, self._checkpoint_seconds = data, checkpoints, checkpoint_seconds
         self._pixels: tuple[TrainPixels, Pixels, Pixels] | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """What computes, never ``"auto"``; the kernels are compiled now where it is them and they are not there yet."""
+        if self._asked != "auto":
+            return self._asked
+        return solo_engine(self.space, self.recipe, self.device, self.data.resolution)
 
     @property
     def data(self) -> ImageData:
@@ -97,59 +102,75 @@ class Trainer:
             DatasetUnavailable: The data set is not on this machine.
             DeviceMemoryExhausted: The training does not fit into the device's memory.
         """
+        row, seed = self._checked(genotype, seed)
+        name = self.space.to_str(row[None])[0]
+        with memory_guard(f"training {name} by {self.recipe.name}"), reproducible(), self._threads():
+            checkpoint = Checkpoint(self._checkpoints, self._identity(row, seed), self._checkpoint_seconds)
+            reports = self._epochs(self._networks(row[None], [seed]), [seed], checkpoint)[0]
+            return self._evaluation(row, seed, reports)
+
+    def _checked(self, genotype: NDArray[np.integer], seed: int) -> tuple[NDArray[np.integer], int]:
         row = np.asarray(genotype)
         if row.ndim != 1 or not self.space.is_valid(row[None])[0]:
             raise InvalidArchitecture(f"{row.tolist()} is not one genotype of the search space {self.space.name!r}.")
         if seed < 0:
             raise InvalidSetting(f"a training seed is 0 or more; got {seed}.")
-        name = self.space.to_str(row[None])[0]
-        with memory_guard(f"training {name} by {self.recipe.name}"), _reproducible(), self._threads():
-            reports = self._train(row, seed)
-            provenance = self._provenance()
-        return to_evaluation(int(self.space.index(row[None])[0]), seed, len(self.data.classes), reports, provenance)
+        return row, int(seed)
 
-    def _train(self, genotype: NDArray[np.integer], seed: int) -> list[EpochReport]:
+    def _networks(self, rows: NDArray[np.integer], seeds: Sequence[int]) -> Networks:
+        return build_networks(self.engine, self.space, rows, seeds, self._macro(), self.recipe, self.device)
+
+    def _macro(self) -> Macro:
+        data = self.data
+        return self.recipe.macro(len(data.classes), data.channels, data.resolution)
+
+    def _epochs(
+        self, networks: Networks, seeds: Sequence[int], checkpoint: Checkpoint | None = None
+    ) -> list[list[EpochReport]]:
+        """Train to the end; return the reports of each network up to the first in which it has diverged.
+
+        A checkpoint is for one network.
+        """
         train, valid, test = self._splits()
-        network = self._network(genotype, seed)
-        optimizer = make_optimizer(network, self.recipe)
-        checkpoint = Checkpoint(self._checkpoints, self._identity(genotype, seed), self._checkpoint_seconds)
-        reports = _resume(checkpoint.load(self.device), network, optimizer)
-        padding = resolve_padding(self.recipe.crop_padding, self.data.resolution)
-        batch, evaluation_batch = self.recipe.batch_size, _EVALUATION_BATCH.get(self.device.type, 1000)
-        while len(reports) < self.recipe.epochs and not (reports and reports[-1].diverged):
-            epoch = len(reports)
-            start = time.perf_counter()
-            plan = plan_epoch(len(train), seed, epoch, padding, self.recipe.flip).to(self.device)
-            trained = train_epoch(network, optimizer, train.planned(plan, batch), learning_rate(self.recipe, epoch))
-            after_train = time.perf_counter()
-            validated = evaluate(network, valid.batches(evaluation_batch))
-            after_valid = time.perf_counter()
-            tested = evaluate(network, test.batches(evaluation_batch))
-            after_test = time.perf_counter()
-            reports.append(
-                EpochReport(
-                    epoch + 1,
-                    self.recipe.epochs,
-                    *(trained.accuracy, validated.accuracy, tested.accuracy),
-                    *(trained.loss, validated.loss, tested.loss),
-                    (reports[-1].train_seconds if reports else 0.0) + after_train - start,
-                    after_valid - after_train,
-                    after_test - after_valid,
-                )
-            )
-            if self.on_epoch is not None:
-                self.on_epoch(reports[-1])
-            checkpoint.save_if_due(_state(network, optimizer, reports))
-        checkpoint.remove()
+        reports: list[list[EpochReport]] = [[] for _ in seeds]
+        if checkpoint is not None and (saved := checkpoint.load(self.device)):
+            networks.load_state(saved["networks"])
+            reports = [[EpochReport(*row) for row in saved["reports"]]]
+        laps = Laps(len(seeds), sum(own[-1].train_seconds for own in reports if own))
+        batch, size, epochs = self.recipe.batch_size, networks.evaluation_batch, self.recipe.epochs
+        for epoch in range(len(reports[0]), epochs):
+            if all(own and own[-1].diverged for own in reports):
+                break
+            batches = train.planned(self._plan(epoch, seeds), batch)
+            trained, _ = networks.train_epoch(batches, learning_rate(self.recipe, epoch)), laps.train()
+            validated, valid_seconds = networks.evaluate(valid.batches(size)), laps.lap()
+            tested, test_seconds = networks.evaluate(test.batches(size)), laps.lap()
+            for own, t, v, s in zip(reports, trained, validated, tested, strict=True):
+                if own and own[-1].diverged:
+                    continue
+                numbers = (t.accuracy, v.accuracy, s.accuracy, t.loss, v.loss, s.loss)
+                own.append(EpochReport(epoch + 1, epochs, *numbers, laps.trained, valid_seconds, test_seconds))
+                if self.on_epoch is not None:
+                    self.on_epoch(own[-1])
+            if checkpoint is not None:
+                rows = [report.to_row() for report in reports[0]]
+                checkpoint.save_if_due(lambda rows=rows: {"networks": networks.state(), "reports": rows})
+        if checkpoint is not None:
+            checkpoint.remove()
         return reports
+
+    def _plan(self, epoch: int, seeds: Sequence[int]) -> EpochPlan:
+        """Return what is random in one epoch of several trainings, on the device."""
+        size, padding = len(self.data.train), resolve_padding(self.recipe.crop_padding, self.data.resolution)
+        plans = [plan_epoch(size, seed, epoch, padding, self.recipe.flip) for seed in seeds]
+        return EpochPlan.stack(plans).to(self.device)
 
     @contextmanager
     def _threads(self) -> Iterator[None]:
-        """Train small networks on one thread of the CPU: more of them wait for each other longer than they compute."""
-        recipe, before = self.recipe, torch.get_num_threads()
-        activations = recipe.batch_size * recipe.channels * self.data.resolution**2
-        small = self.device.type == "cpu" and activations < _WORTH_THREADS
-        torch.set_num_threads(1 if small else before)
+        """Train small networks, and what is compiled, on one thread of the CPU."""
+        before = torch.get_num_threads()
+        small = is_small(self.recipe, self.device, self.data.resolution)
+        torch.set_num_threads(1 if small or self.engine == "compiled" else before)
         try:
             yield
         finally:
@@ -164,15 +185,6 @@ class Trainer:
             self._pixels = (train, Pixels(data.valid, data, device), Pixels(data.test, data, device))
         return self._pixels
 
-    def _network(self, genotype: NDArray[np.integer], seed: int) -> nn.Module:
-        """Build the network with weights drawn from ``seed``; the global generator is left as it was."""
-        data = self.data
-        macro = self.recipe.macro(len(data.classes), data.channels, data.resolution)
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            network = build_network(self.space, genotype, macro)
-        return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
     def _identity(self, genotype: NDArray[np.integer], seed: int) -> dict[str, str]:
         """Return everything that determines the training."""
         return {
@@ -181,7 +193,14 @@ class Trainer:
             "seed": str(seed),
             "recipe": str(asdict(self.recipe)),
             "data": self.data.fingerprint,
+            "engine": self.engine,
         }
+
+    def _evaluation(
+        self, row: NDArray[np.integer], seed: int, reports: Sequence[EpochReport], **provenance: str
+    ) -> Evaluation:
+        index, classes = int(self.space.index(row[None])[0]), len(self.data.classes)
+        return to_evaluation(index, seed, classes, reports, {**self._provenance(), **provenance})
 
     def _provenance(self) -> dict[str, str]:
         return {
@@ -189,6 +208,7 @@ class Trainer:
             "nasgym": nasgym.__version__,
             "torch": torch.__version__,
             "device": describe(self.device),
+            "engine": self.engine,
             "threads": str(torch.get_num_threads()),
             "dataset": self.dataset,
             "fingerprint": self.data.fingerprint,
@@ -196,7 +216,7 @@ class Trainer:
         }
 
 
-def _checked(recipe: Recipe) -> Recipe:
+def _checked_recipe(recipe: Recipe) -> Recipe:
     """Return the recipe, or raise `InvalidSetting` naming the value that is out of its bounds."""
     for name in ("epochs", "batch_size", "channels", "cells_per_stage"):
         if getattr(recipe, name) < 1:
@@ -207,21 +227,7 @@ def _checked(recipe: Recipe) -> Recipe:
 
 
 @contextmanager
-def _reproducible() -> Iterator[None]:
+def reproducible() -> Iterator[None]:
     """Have cuDNN take algorithms that give the same result every time."""
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
         yield
-
-
-def _state(network: nn.Module, optimizer: torch.optim.Optimizer, reports: list[EpochReport]) -> dict[str, Any]:
-    rows = [report.to_row() for report in reports]
-    return {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "reports": rows}
-
-
-def _resume(state: Mapping[str, Any] | None, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[EpochReport]:
-    """Bring network and optimiser to where a checkpoint left them; return the epochs done, none without one."""
-    if state is None:
-        return []
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    return [EpochReport(*row) for row in state["reports"]]

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from nasgym.errors import InvalidArchitecture, InvalidSetting
-from nasgym.networks.bundle import BundleNetwork, member_network
+from nasgym.networks.bundle import BundleNetwork
 from nasgym.networks.bundle_cells import live_edges
+from nasgym.networks.initial import initial_weights, seeded_network
 from nasgym.spaces import NB201, Macro
 
 SPACE = NB201()
@@ -51,7 +52,7 @@ def _batch(members: int, seed: int) -> tuple[Tensor, Tensor]:
 def _check_members(genotypes: NDArray[np.int8]) -> None:
     seeds = list(range(3, 3 + len(genotypes)))
     bundle = BundleNetwork(genotypes, MACRO, seeds).double()
-    alone = [member_network(row, MACRO, seed).double() for row, seed in zip(genotypes, seeds, strict=True)]
+    alone = [seeded_network(SPACE, row, MACRO, seed).double() for row, seed in zip(genotypes, seeds, strict=True)]
     for step in range(2):
         images, labels = _batch(len(genotypes), step)
         together = _step(bundle, images.double(), labels)
@@ -64,7 +65,7 @@ def _check_members(genotypes: NDArray[np.int8]) -> None:
     for member, network in enumerate(alone):
         torch.testing.assert_close(together[member], network.eval()(images[0].double()))
         state, unused = network.state_dict(), _without_gradient(network)
-        for name, tensor in bundle.member_state(member).items():
+        for name, tensor in bundle.member_states()[member].items():
             if name not in unused:
                 torch.testing.assert_close(tensor, state[name], msg=lambda m, n=name: f"{n}: {m}")
 
@@ -91,23 +92,23 @@ def test_a_member_that_is_no_number_disturbs_no_other() -> None:
     bundle = BundleNetwork(ALL, MACRO, range(len(ALL)))
     images, labels = _batch(len(ALL), 0)
     healthy = _step(BundleNetwork(ALL, MACRO, range(len(ALL))), images, labels)
-    bundle.member_state(2)["stem.0.weight"].fill_(torch.nan)
+    bundle.member_states()[2]["stem.0.weight"].fill_(torch.nan)
     for _ in range(2):
         logits = _step(bundle, images, labels)
         assert not logits[2].isfinite().any()
         assert logits[torch.arange(len(ALL)) != 2].isfinite().all()
     bundle = BundleNetwork(ALL, MACRO, range(len(ALL)))
-    bundle.member_state(2)["stem.0.weight"].fill_(torch.nan)
+    bundle.member_states()[2]["stem.0.weight"].fill_(torch.nan)
     others = torch.arange(len(ALL)) != 2
     assert torch.equal(_step(bundle, images, labels)[others], healthy[others])
 
 
 def test_weights_that_cannot_matter_do_not_exist() -> None:
-    bundle = BundleNetwork(ALL, MACRO)
-    names = bundle.member_state(list(HAND_PICKED).index("dead node"))
+    bundle = BundleNetwork(ALL, MACRO, range(len(ALL)))
+    names = bundle.member_states()[list(HAND_PICKED).index("dead node")]
     assert not any("layers.0" in name for name in names)
     assert sum("layers.3.op.1" in name for name in names) == 3  # one convolution in each of three cells
-    names = bundle.member_state(list(HAND_PICKED).index("output is a convolution of zero alone"))
+    names = bundle.member_states()[list(HAND_PICKED).index("output is a convolution of zero alone")]
     assert {name.split(".")[-1] for name in names if "layers" in name} == {"bias"}
 
 
@@ -123,16 +124,25 @@ def test_the_seeds_decide_and_the_global_generator_is_left_alone() -> None:
     before = torch.get_rng_state()
     first, again = (BundleNetwork(ALL[:2], MACRO, [4, 4]) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), before)
-    for name, tensor in first.member_state(0).items():
-        assert torch.equal(tensor, again.member_state(0)[name])
-    assert not torch.equal(
-        first.member_state(0)["stem.0.weight"], BundleNetwork(ALL[:2], MACRO, [5, 4]).member_state(0)["stem.0.weight"]
-    )
+    for name, tensor in first.member_states()[0].items():
+        assert torch.equal(tensor, again.member_states()[0][name])
+    other = BundleNetwork(ALL[:2], MACRO, [5, 4]).member_states()[0]
+    assert not torch.equal(first.member_states()[0]["stem.0.weight"], other["stem.0.weight"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, SPACE.size - 1), st.integers(0, 2**40), st.integers(1, 20), st.integers(1, 3))
+def test_initial_weights_are_those_of_the_network_built(index: int, seed: int, width: int, cells: int) -> None:
+    macro = Macro(channels=width, cells_per_stage=cells, classes=width + 1, in_channels=cells, resolution=7)
+    row = SPACE.from_index([index])[0]
+    state, weights = seeded_network(SPACE, row, macro, seed).state_dict(), initial_weights(row, macro, seed)
+    assert list(state) == list(weights)
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in state.items())
 
 
 def test_bad_members_are_named() -> None:
     for rows in (np.zeros((0, 6)), np.zeros(6), np.full((1, 6), 5)):
         with pytest.raises(InvalidArchitecture):
-            BundleNetwork(rows.astype(np.int8), MACRO)
+            BundleNetwork(rows.astype(np.int8), MACRO, range(len(rows)))
     with pytest.raises(InvalidSetting, match="got 1 for 10"):
         BundleNetwork(ALL, MACRO, [0])

@@ -33,7 +33,7 @@ CELLS = [np.array(row, dtype=np.int8) for row in HAND_PICKED]
 CELLS += list(SPACE.sample(np.random.default_rng(0), 4).astype(np.int8))
 
 needs_compiler = pytest.mark.skipif(load_kernels() is None, reason="there is no C compiler here")
-ENGINES = pytest.mark.parametrize("engine", [pytest.param("compiled", marks=needs_compiler), "stacked", "alone"])
+ENGINES = pytest.mark.parametrize("engine", [pytest.param("compiled", marks=needs_compiler), "stacked", "eager"])
 
 
 def _losses(evaluation: Evaluation) -> list[float]:
@@ -50,7 +50,7 @@ def test_each_member_gets_what_it_gets_alone(
     """Two epochs of three steps, the last of them with four images; the seeds differ."""
     made = recipe(epochs=2, **change)  # with fewer channels one may be dead, and batch norm then blows up rounding
     bundle = BundleTrainer(SPACE, "cluttered-digits", made, device="cpu", data=data, engine=engine)
-    alone = Trainer(SPACE, "cluttered-digits", made, device="cpu", data=data)
+    alone = Trainer(SPACE, "cluttered-digits", made, device="cpu", data=data, engine="eager")
     jobs = [(cell, seed) for seed, cell in enumerate(CELLS)]
     for (cell, seed), result in zip(jobs, bundle.train(jobs), strict=True):
         expected = alone(cell, seed)
@@ -80,7 +80,7 @@ def test_equal_jobs_get_equal_results_and_order_does_not_matter(
 def test_one_member_diverges_and_no_other(engine: Engine, data: ImageData, recipe: MakeRecipe) -> None:
     """At so large a rate only a network whose cells ignore their input keeps its numbers."""
     made = recipe(epochs=4, learning_rate=1e18, weight_decay=0.0)
-    alone = Trainer(SPACE, "cluttered-digits", made, device="cpu", data=data)
+    alone = Trainer(SPACE, "cluttered-digits", made, device="cpu", data=data, engine="eager")
     bundle = BundleTrainer(SPACE, "cluttered-digits", made, device="cpu", data=data, engine=engine)
     jobs = [(cell, 0) for cell in CELLS]
     together = bundle.train(jobs)
@@ -114,10 +114,10 @@ def test_without_a_compiler_members_train_one_by_one(
     load_kernels.cache_clear()
     try:
         trainer = BundleTrainer(SPACE, "cluttered-digits", recipe(), device="cpu", data=data)
-        assert trainer.engine == "alone"
+        assert trainer.engine == "eager"
         (result,) = trainer.train([(CELLS[3], 1)])
         assert _losses(result) == _losses(
-            Trainer(SPACE, "cluttered-digits", recipe(), device="cpu", data=data)(CELLS[3], 1)
+            Trainer(SPACE, "cluttered-digits", recipe(), device="cpu", data=data, engine="eager")(CELLS[3], 1)
         )
         with pytest.raises(InvalidSetting, match="C compiler"):
             BundleTrainer(SPACE, "cluttered-digits", recipe(), device="cpu", data=data, engine="compiled")
@@ -143,7 +143,7 @@ def test_full_trainings_reach_the_same_accuracies() -> None:
     data = load_dataset("cluttered-digits", image_size=made.image_size)
     cell, seeds = SPACE.from_index([11472])[0], range(6)
     together = BundleTrainer(SPACE, "cluttered-digits", made, device="cpu", data=data, engine="compiled")
-    alone = Trainer(SPACE, "cluttered-digits", made, device="cpu", data=data)
+    alone = Trainer(SPACE, "cluttered-digits", made, device="cpu", data=data, engine="eager")
     first = np.array([result.valid_accuracy for result in together.train([(cell, seed) for seed in seeds])])
     second = np.array([alone(cell, seed).valid_accuracy for seed in seeds])
     noise = np.sqrt((first.var(ddof=1) + second.var(ddof=1)) / len(seeds))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from nasgym.networks.bundle import member_network
+from nasgym.networks.initial import seeded_network
 from nasgym.recipes import get_recipe
 from nasgym.spaces import Macro
 from nasgym.training import bundle_compiler
@@ -66,7 +66,7 @@ def test_shares_of_a_pooling_add_up_to_one() -> None:
 
 @pytest.mark.parametrize("cell", [[3] * 6, [0] * 6, [2, 0, 4, 1, 0, 3]])
 def test_a_program_holds_the_weights_that_the_network_has(cell: list[int]) -> None:
-    network = member_network(np.array(cell), MACRO, 0)
+    network = seeded_network("nb201", np.array(cell), MACRO, 0)
     program = write_program(cell, MACRO, LANES)
     for name, place in program.parameters.items():
         assert tuple(network.state_dict()[name].shape) == place.shape
@@ -85,7 +85,7 @@ def test_one_step_gives_every_weight_its_value() -> None:
     generator = torch.Generator().manual_seed(0)
     images, labels = torch.randn(37, 2, 9, 9, generator=generator), torch.randint(7, (37,), generator=generator)
     for cell in ([3, 2, 4, 1, 3, 2], [1, 0, 3, 4, 0, 1]):
-        network = member_network(np.array(cell), MACRO, 1)
+        network = seeded_network("nb201", np.array(cell), MACRO, 1)
         native = NativeNetwork(kernels, np.array(cell), MACRO, recipe)
         native.load(network.state_dict())
         network.train()
@@ -93,7 +93,7 @@ def test_one_step_gives_every_weight_its_value() -> None:
         loss = functional.cross_entropy(network(images), labels)
         torch.autograd.backward(loss)
         optimizer.step()
-        (score,) = native.train_epoch([[(images, labels)]], rate=0.1)
+        (score,) = native.train_epoch([(images[None], labels[None])], rate=0.1)
         assert score.loss == pytest.approx(float(loss.detach()), rel=1e-5)
         state = network.state_dict()
         for name, tensor in native.tensors().items():

@@ -15,7 +15,7 @@ from nasgym.recipes import Recipe
 from nasgym.results import SPLITS, Evaluation, decode, encode
 from nasgym.spaces import NB201
 from nasgym.training import EpochReport, ImageData, Split, Trainer
-from nasgym.training import trainer as trainer_module
+from nasgym.training import eager as eager_module
 from nasgym.training.loop import evaluate, learning_rate, make_optimizer, train_epoch
 
 MakeRecipe = Callable[..., Recipe]
@@ -226,7 +226,11 @@ def test_images_too_small_for_the_network_are_named(recipe: MakeRecipe) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: can't allocate memory: ...")],
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: ..."),
+        MemoryError("Unable to allocate 1.00 TiB"),
+    ],
 )
 def test_memory_that_does_not_suffice_says_what_to_do(
     error: Exception, data: ImageData, recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
@@ -234,15 +238,15 @@ def test_memory_that_does_not_suffice_says_what_to_do(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(trainer_module, "train_epoch", fail)
+    monkeypatch.setattr(eager_module, "train_epoch", fail)
     with pytest.raises(DeviceMemoryExhausted, match="batch_size"):
-        Trainer(SPACE, "cluttered-digits", recipe(), device="cpu", data=data)(CELL, 0)
+        Trainer(SPACE, "cluttered-digits", recipe(), device="cpu", data=data, engine="eager")(CELL, 0)
 
 
 def test_other_runtime_errors_pass(data: ImageData, recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("something else")
 
-    monkeypatch.setattr(trainer_module, "train_epoch", fail)
+    monkeypatch.setattr(eager_module, "train_epoch", fail)
     with pytest.raises(RuntimeError, match="something else"):
-        Trainer(SPACE, "cluttered-digits", recipe(), device="cpu", data=data)(CELL, 0)
+        Trainer(SPACE, "cluttered-digits", recipe(), device="cpu", data=data, engine="eager")(CELL, 0)
