@@ -12,6 +12,7 @@ __all__ = [
     "EpisodeOver",
     "InvalidAction",
     "InvalidAgent",
+    "InvalidArchive",
     "InvalidArchitecture",
     "InvalidBudget",
     "InvalidSetting",
@@ -45,6 +46,10 @@ class InvalidAction(NasgymError, ValueError):
 
 class InvalidAgent(NasgymError, TypeError):
     """A file or a class that cannot be used as an agent."""
+
+
+class InvalidArchive(NasgymError, ValueError):
+    """An official file that is cut off, of another version or of something else, or that asks for more than results."""
 
 
 class InvalidBudget(NasgymError, ValueError):

@@ -32,7 +32,7 @@ METRICS: Mapping[str, str] = MappingProxyType(
 """Metric name -> unit in the API. ``train_seconds`` is what the training took up to and with that epoch;
 ``valid_seconds`` and ``test_seconds`` are one pass over the split."""
 
-Unit: TypeAlias = Literal["fraction", "percent", "nats", "seconds"]
+Unit: TypeAlias = Literal["fraction", "percent", "nats", "seconds", "millions"]
 Seed: TypeAlias = int | Literal["mean"]
 """The seed of a training; ``"mean"`` is an aggregate over seeds."""
 
@@ -42,7 +42,7 @@ _HEAD = struct.Struct("<2sBI")
 _LENGTH = struct.Struct("<I")
 _MAX_BODY = 64 << 20  # bytes; a record that claims to inflate to more is damaged
 _DTYPES = ("<f2", "<f4", "<f8")
-_UNITS = ("fraction", "percent", "nats", "seconds")
+_UNITS = ("fraction", "percent", "nats", "seconds", "millions")
 _DIVISOR = {"percent": 100.0}
 
 
