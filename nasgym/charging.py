@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nasgym.costs import CostModel
 from nasgym.results import Evaluation, Series
 from nasgym.spaces import Space
 from nasgym.store import Columns
@@ -34,8 +35,6 @@ class Charges:
     """
 
     def __init__(self, space: Space, costs: Mapping[str, Any], epochs: int) -> None:
-        from nasgym.costs import CostModel
-
         model, everything = CostModel.from_json(costs), space.from_index(np.arange(space.size))
         self._one_epoch: Mapping[str, NDArray[np.float64]] = model.seconds(space, everything, 1)
         self._epochs = epochs

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 import nasgym
-from nasgym.cli import architectures, comparing, demonstrating, filling, listing, storing
+from nasgym.cli import architectures, comparing, demonstrating, filling, listing, packing, storing
 from nasgym.errors import NasgymError
 
 __all__ = ["app", "main"]
@@ -86,6 +86,7 @@ app.command("agents")(listing.agents)
 app.command("tasks")(listing.tasks)
 app.command("info")(listing.info)
 app.add_typer(storing.importing, name="import")
+storing.storing.command("pack")(packing.pack)
 app.add_typer(storing.storing, name="store")
 
 

@@ -22,7 +22,7 @@ from nasgym.store.layout import Cell
 from nasgym.store.location import default_path
 from nasgym.store.pages import page_problem
 from nasgym.store.tables import OnConflict, TableInfo
-from nasgym.store.transfer import Content, MergeReport, of_file
+from nasgym.store.transfer import Content, MergeReport, is_packed, of_file, of_packed
 
 __all__ = ["Store"]
 
@@ -297,22 +297,24 @@ class Store:
             return sum(writer.write(meta, self.scan(meta.key)) for meta in described)
 
     def merge(self, other: Path | str | Store, *, on_conflict: OnConflict = "error") -> MergeReport:
-        """Take over everything from another store or a file made by `export` or `write_results`.
+        """Take over everything from another store, a packed table, or a file made by `export` or `write_results`.
 
         It is one commit: on an error nothing was taken over. A file that was cut off gives its whole rows, and the
         report says so.
 
         Args:
-            other: A store, its path, or the path of such a file.
+            other: A store, its path, or the path of a packed table or of such a file.
             on_conflict: As for `put`.
 
         Raises:
             ResultConflict: Another result is stored and ``on_conflict`` is ``"error"``.
             TableMismatch: A table was made with another size, recipe or data set.
         """
-        if isinstance(other, Store) or not Path(other).is_file():
+        if not isinstance(other, Store) and is_packed(Path(other)):
+            content, damage = of_packed(Path(other)), None
+        elif isinstance(other, Store) or not Path(other).is_file():
             source, damage = other if isinstance(other, Store) else Store(other, readonly=True), None
-            content: list[Content] = [(source.meta(key), tables.encoded(source.scan(key))) for key in source.keys()]
+            content = [(source.meta(key), tables.encoded(source.scan(key))) for key in source.keys()]
         else:
             content, damage = of_file(Path(other))
         written = self._commit(content, on_conflict)

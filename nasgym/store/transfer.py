@@ -12,8 +12,10 @@ from nasgym.results import TableKey
 from nasgym.results_file import TableMeta, read_content
 from nasgym.store import tables
 from nasgym.store.tables import Encoded
+from nasgym.tables import PackedTable
+from nasgym.tables.packed import DESCRIPTION
 
-__all__ = ["Content", "MergeReport", "of_file"]
+__all__ = ["Content", "MergeReport", "is_packed", "of_file", "of_packed"]
 
 Content: TypeAlias = tuple[TableKey | TableMeta, list[Encoded]]
 """A table (made where described by a `TableMeta`) and what goes into it."""
@@ -53,3 +55,14 @@ def of_file(path: Path) -> tuple[list[Content], str | None]:
             raise
         return content, str(error)
     return content, None
+
+
+def is_packed(path: Path) -> bool:
+    """Tell whether a folder holds a packed table."""
+    return (path / DESCRIPTION).is_file()
+
+
+def of_packed(path: Path) -> list[Content]:
+    """Return the rows of a packed table; raises `StoreDamaged` or `StoreSchemaError`."""
+    packed = PackedTable(path)
+    return [(packed.meta, tables.encoded(packed.scan()))]
