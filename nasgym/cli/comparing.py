@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from dataclasses import replace
@@ -93,11 +92,11 @@ def _named(agents: str, more: list[str] | None) -> tuple[str, ...]:
 
 def run_and_report(design: StudyDesign, out: Path | None, jobs: int | None) -> None:
     """Run a study with progress on stderr, write its files and print its tables; exit code 1 where a run failed."""
-    from nasgym.executors import executor_for
+    from nasgym.executors import cores, executor_for
     from nasgym.study import analyse, run_study, write_report
 
     folder = out or _default_folder(design)
-    executor = executor_for(_cores() if jobs is None else jobs)
+    executor = executor_for(cores() if jobs is None else jobs)
     show.status(f"{design.total_runs} runs into {folder}")
     try:
         with show.study_progress("searching") as on_progress:
@@ -155,7 +154,3 @@ def _default_folder(design: StudyDesign) -> Path:
     """Return a folder that the same study has every time, and no other study."""
     label = "".join(c if c.isalnum() or c in "-." else "-" for c in design.tasks[0].label)
     return Path("nasgym-studies") / f"{label[:60]}-{design.fingerprint}"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""Where work runs: in this process, or in several. A failed item is loud in its outcome and loses no other."""
+"""Worker processes of this machine: one that dies loses its own item and no other."""
 
 from __future__ import annotations
 
@@ -6,63 +6,19 @@ import atexit
 import os
 import pickle
 import signal
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
-from nasgym.errors import InvalidSetting, RunFailed
+from nasgym.errors import InvalidSetting
+from nasgym.executors.base import THREAD_VARIABLES, Answer, Item, Outcome, Value, attempt, distribute, pickled_function
 
-__all__ = ["Executor", "InProcess", "Outcome", "Processes", "executor_for"]
+__all__ = ["Processes"]
 
-Item = TypeVar("Item")
-Value = TypeVar("Value")
-
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # numpy, scikit-learn and torch
 _PATIENCE = 5.0  # seconds for an idle worker to end by itself, then it is killed
-
-
-@dataclass(frozen=True)
-class Outcome(Generic[Item, Value]):
-    """What became of one item.
-
-    Attributes:
-        item: The item, the very object that was given.
-        value: What the function returned; None where it failed.
-        error: None, or the failure in one line (``"InvalidBudget: ..."``).
-        traceback: The traceback of the place where it ran, empty for a worker that died.
-    """
-
-    item: Item
-    value: Value | None = None
-    error: str | None = None
-    traceback: str = ""
-
-    def result(self) -> Value:
-        """Return the value; raises `RunFailed` with the item and the worker's traceback where there is none."""
-        if self.error is not None:
-            raise RunFailed(f"{self.item!r} failed: {self.error}\n{self.traceback}".rstrip())
-        return self.value  # type: ignore[return-value]  # None only where the function returned it
-
-
-class Executor(Protocol):
-    """A place where a function is applied to many items."""
-
-    def map_unordered(self, function: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Outcome[Item, Value]]:
-        """Apply ``function`` to each item and yield one `Outcome` per item, in the order in which they end."""
-
-
-class InProcess:
-    """Runs one item after the other, here."""
-
-    def map_unordered(self, function: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Outcome[Item, Value]]:
-        """Yield the outcomes in the order of the items; an interrupt from the keyboard passes through."""
-        for item in items:
-            yield Outcome(item, *_attempt(function, item))
 
 
 class Processes:
@@ -91,39 +47,14 @@ class Processes:
         Raises:
             InvalidSetting: The function cannot be pickled.
         """
-        crew = _Crew(_pickled_function(function), self.threads)
+        crew = _Crew(pickled_function(function), self.threads)
         atexit.register(crew.stop)  # else an iterator left hanging would hang the interpreter's end
         try:
-            yield from _distribute(crew, iter(items), self.workers)
+            yield from distribute(crew, iter(items), lambda: self.workers)
             crew.dismiss()
         finally:
             crew.stop()
             atexit.unregister(crew.stop)
-
-
-def executor_for(workers: int) -> Executor:
-    """Return the place for ``workers`` parallel workers: 1 is this process. Raises `InvalidSetting` below 1."""
-    return InProcess() if workers == 1 else Processes(workers)
-
-
-_Answer = tuple[Any, str | None, str]  # value, error, traceback
-
-
-def _attempt(function: Callable[[Any], Any], argument: Any) -> _Answer:
-    try:
-        return function(argument), None, ""
-    except (Exception, SystemExit) as error:
-        return None, "".join(traceback.format_exception_only(error)).strip(), traceback.format_exc()
-
-
-def _pickled_function(function: Callable[..., Any]) -> bytes:
-    try:
-        return pickle.dumps(function)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise InvalidSetting(
-            f"{function!r} cannot be sent to a worker process ({error}). "
-            "Define it at the top level of a module, or use one worker."
-        ) from error
 
 
 def _serve(connection: Connection, function: bytes) -> None:
@@ -134,8 +65,8 @@ def _serve(connection: Connection, function: bytes) -> None:
             item = connection.recv_bytes()
         except EOFError:
             return
-        answer = _attempt(lambda packed: pickle.loads(function)(pickle.loads(packed)), item)
-        packed, error, text = _attempt(pickle.dumps, answer)
+        answer = attempt(lambda packed: pickle.loads(function)(pickle.loads(packed)), item)
+        packed, error, text = attempt(pickle.dumps, answer)
         connection.send_bytes(packed if error is None else pickle.dumps((None, error, text)))
 
 
@@ -146,14 +77,14 @@ class _Worker:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=_serve, args=(theirs, function))
-        with _environment(dict.fromkeys(_THREAD_VARIABLES, str(threads))):
+        with _environment(dict.fromkeys(THREAD_VARIABLES, str(threads))):
             self.process.start()
         theirs.close()  # so that its death is the end of the pipe
 
-    def receive(self) -> _Answer:
+    def receive(self) -> Answer:
         try:
             if self.connection.poll():
-                answer, error, text = _attempt(pickle.loads, self.connection.recv_bytes())
+                answer, error, text = attempt(pickle.loads, self.connection.recv_bytes())
                 return answer if error is None else (None, error, text)
         except (EOFError, OSError):
             pass  # it died in the middle of its answer
@@ -179,9 +110,9 @@ class _Crew:
         self._idle: list[_Worker] = []
         self.busy: dict[_Worker, Any] = {}
 
-    def start(self, item: Any) -> _Answer | None:
+    def start(self, item: Any) -> Answer | None:
         """Hand an item to a worker; return an answer only where the item could not be sent."""
-        packed, error, text = _attempt(pickle.dumps, item)
+        packed, error, text = attempt(pickle.dumps, item)
         if error is not None:
             return None, error, text
         worker = self._idle.pop() if self._idle else _Worker(self._function, self._threads)
@@ -192,7 +123,7 @@ class _Crew:
             pass  # it died while idle: its pipe is at its end, and `finished` says so
         return None
 
-    def finished(self) -> list[tuple[Any, _Answer]]:
+    def finished(self) -> list[tuple[Any, Answer]]:
         """Wait until a worker answers or dies; return ``(item, answer)`` of all that did."""
         handles = {handle: worker for worker in self.busy for handle in (worker.connection, worker.process.sentinel)}
         done = []
@@ -220,24 +151,6 @@ class _Crew:
             worker.process.terminate()
         for worker in workers:
             worker.stop(_PATIENCE)
-
-
-def _distribute(crew: _Crew, items: Iterator[Item], workers: int) -> Iterator[Outcome[Item, Any]]:
-    exhausted = False
-    while True:
-        while not exhausted and len(crew.busy) < workers:
-            try:
-                item = next(items)
-            except StopIteration:
-                exhausted = True
-                break
-            unsent = crew.start(item)
-            if unsent is not None:
-                yield Outcome(item, *unsent)
-        if not crew.busy:
-            return
-        for item, answer in crew.finished():
-            yield Outcome(item, *answer)
 
 
 @contextmanager
