@@ -81,7 +81,6 @@ def figures(look: Look) -> Iterator[str]:
     """Yield the lines of the table of figures."""
     space, valid, test = look.benchmark.space, look.mean("valid_accuracy"), look.mean("test_accuracy")
     seconds = look.benchmark.view(("valid_accuracy", "train_seconds")).means("train_seconds")
-    best, best_test = int(np.nanargmax(valid)), int(np.nanargmax(test))
     seeds = len(look.packed.seeds)
     size = sum(file.stat().st_size for file in look.packed.path.iterdir()) / 1e6
     yield "| what | value |"
@@ -90,13 +89,15 @@ def figures(look: Look) -> Iterator[str]:
     yield f"| architectures that answer | {int((~np.isnan(valid)).sum()):,} of {space.size:,} |"
     yield f"| size | {size:.2f} MB |"
     yield f"| made by | `{look.packed.made['command']}` |"
-    yield f"| versions, hardware | nasgym {look.packed.made['nasgym']}, torch {look.packed.made['torch']}; {look.packed.made['device']} |"
+    made = look.packed.made
+    yield f"| versions, hardware | nasgym {made['nasgym']}, torch {made['torch']}; {made['device']} |"
     yield f"| dates | {look.packed.made['dates']} |"
     yield f"| valid accuracy, whole space | {_quantiles(valid)} |"
     yield f"| test accuracy, whole space | {_quantiles(test)} |"
     yield f"| seconds of a training, whole space | {_quantiles(seconds, 1, '')} |"
-    yield f"| best by valid accuracy | {best}, `{_name(look, best)}`: valid {valid[best]:.2%}, test {test[best]:.2%} |"
-    yield f"| best by test accuracy | {best_test}, `{_name(look, best_test)}`: test {test[best_test]:.2%}, valid {valid[best_test]:.2%} |"
+    for metric, values in (("valid", valid), ("test", test)):
+        i = int(np.nanargmax(values))
+        yield f"| best by {metric} accuracy | {i}, `{_name(look, i)}`: valid {valid[i]:.2%}, test {test[i]:.2%} |"
     yield f"| valid and test accuracy rank alike | Spearman's rho {_rho(valid, test):.3f} |"
     yield f"| parameters and valid accuracy | Spearman's rho {_rho(_parameters(look), valid):.3f} |"
     yield from _noise(look)

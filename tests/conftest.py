@@ -15,8 +15,9 @@ SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep every test, and the processes it starts, away from the user's store."""
+    """Keep every test, and the processes it starts, away from the user's store, and from embedded tables."""
     monkeypatch.setenv("NASGYM_HOME", str(tmp_path_factory.mktemp("nasgym-home")))
+    monkeypatch.setenv("NASGYM_EMBEDDED", "0")  # tests of them set it to 1
 
 
 @pytest.fixture(scope="session")
