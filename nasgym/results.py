@@ -1,8 +1,8 @@
 """What one training gave: the `Evaluation`, its metric names, and its bytes.
 
 The bytes of a record are ``magic "NG" | version u8 | crc32 u32 | deflated body``, little-endian. The checksum is of
-the body, begun with the version; the body is ``length u32 | JSON header | arrays``. Nothing in a record can run code,
-and what went in comes out bit for bit.
+the body, begun with the version; the body is ``length u32 | JSON header | arrays`` (`nasgym.packing`). Nothing in a
+record can run code, and what went in comes out bit for bit.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nasgym.errors import InvalidSetting, StoreDamaged, StoreSchemaError, UnknownName
+from nasgym.packing import pack, unpack
 
 __all__ = ["METRICS", "SPLITS", "Evaluation", "Seed", "Series", "TableKey", "Unit", "decode", "encode", "mean"]
 
@@ -36,12 +37,27 @@ Unit: TypeAlias = Literal["fraction", "percent", "nats", "seconds", "millions"]
 Seed: TypeAlias = int | Literal["mean"]
 """The seed of a training; ``"mean"`` is an aggregate over seeds."""
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
+"""Version 1 (read, not written) has a header with names and plain floats, deflated with a zlib head."""
 _MAGIC = b"NG"
 _HEAD = struct.Struct("<2sBI")
 _LENGTH = struct.Struct("<I")
 _MAX_BODY = 64 << 20  # bytes; a record that claims to inflate to more is damaged
-_DTYPES = ("<f2", "<f4", "<f8")
+_FIELDS = ("index", "seed", "epochs", "diverged", "provenance", "series")
+_WORDS = (  # what headers are full of, the most frequent last; a part of version 2, never to be changed
+    b'"params","millions","<f8",1,0],["flops","latency_batches","_epoch_seconds","train_epoch_seconds","x-test'
+    b'"hardware":"software":"date":"nasgym fill","nasgym train","nasgym import csv","file":"sha256":"version":"torch"'
+    b'"official":"{\\"types\\":{\\"params\\":\\"float\\"}}","faults":"params,seconds","tool":"nasgym import '
+    b'nas-bench-201"nasgym import nats-sss","source":"NATS-sss-v1_0-50262"NAS-Bench-201-v1_1-096897.pth",'
+    b'"sets":"ori-test,x-valid'
+    b',false,{"tool":"nasgym import nats-tss","source":"NATS-tss-v1_0-3ffb9","sets":"x-valid,x-test,ori-test"'
+    b',"place":"1"},[["train_accuracy","percent",[375,2,17],200,1],["train_accuracy5","percent",[3125,18,36],12,1],'
+    b'["train_loss","nats",[3125,24,37],12,1],["train_seconds","seconds","s",200,1],["test_accuracy","percent",["p"'
+    b',["valid_accuracy","percent",[375,20,34],12,1],["valtest_accuracy","percent",[625,2,17],12,1],["valid_loss",'
+    b'"nats",[625,22,34],12,1],["test_loss","nats",[375,22,33],12,1],["valtest_loss","nats",[37925,22,40],1,200],'
+    b'["valid_seconds","seconds","m",200,1],["test_seconds","seconds","m",12,1],["valtest_seconds","seconds","m",90,1],'
+    b'["params","millions","<f8",1,0],["flops","millions","<f8",1,0],["latency_seconds","seconds","<f8",1,0]]]'
+)
 _UNITS = ("fraction", "percent", "nats", "seconds", "millions")
 _DIVISOR = {"percent": 100.0}
 
@@ -208,24 +224,26 @@ def mean(evaluations: Iterable[Evaluation]) -> Evaluation:
 
 def encode(evaluation: Evaluation) -> bytes:
     """Return the bytes of an evaluation; `decode` gives the same evaluation back, bit for bit."""
-    header: dict[str, Any] = {
-        "index": int(evaluation.index),  # numpy's integers are welcome
-        "seed": "mean" if evaluation.seed == "mean" else int(evaluation.seed),
-        "epochs": int(evaluation.epochs),
-        "diverged": bool(evaluation.diverged),
-        "provenance": dict(evaluation.provenance),
-        "series": [],
-    }
+    curves: list[list[Any]] = []
     arrays: list[bytes] = []
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # while narrower types are tried
-        for name, series in evaluation.series.items():
-            dtype, first = _narrowest(series.values), int(series.epochs[0]) if _is_run(series.epochs) else None
-            header["series"].append([name, series.unit, dtype, len(series.values), first])
-            arrays.append(series.values.astype(dtype).tobytes())
-            if first is None:
-                arrays.append(series.epochs.astype("<i8").tobytes())
+    for name, series in evaluation.series.items():
+        first = int(series.epochs[0]) if _is_run(series.epochs) else None
+        coding, data = pack(series.values)
+        curves.append([name, series.unit, coding, len(series.values), first])
+        arrays.append(data)
+        if first is None:
+            arrays.append(series.epochs.astype("<i8").tobytes())
+    header = [
+        int(evaluation.index),  # numpy's integers are welcome
+        "mean" if evaluation.seed == "mean" else int(evaluation.seed),
+        int(evaluation.epochs),
+        bool(evaluation.diverged),
+        dict(evaluation.provenance),
+        curves,
+    ]
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    body = zlib.compress(b"".join([_LENGTH.pack(len(text)), text, *arrays]), 6)
+    deflate = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_DEFAULT_STRATEGY, _WORDS)
+    body = deflate.compress(b"".join([_LENGTH.pack(len(text)), text, *arrays])) + deflate.flush()
     return _HEAD.pack(_MAGIC, RECORD_VERSION, _checksum(RECORD_VERSION, body)) + body
 
 
@@ -236,27 +254,25 @@ def decode(data: bytes) -> Evaluation:
         StoreSchemaError: The record was written by a newer version.
         StoreDamaged: The bytes are not a record, or not as they were written.
     """
-    body = _verified_body(data)
+    version, body = _verified_body(data)
     try:
         (length,) = _LENGTH.unpack_from(body)
         header = json.loads(body[_LENGTH.size : _LENGTH.size + length])
+        if version == 1:
+            header = [header[name] for name in _FIELDS]
+        index, seed, epochs, diverged, provenance, curves = header
         series, at = {}, _LENGTH.size + length
-        for name, unit, dtype, count, first in header["series"]:
-            if dtype not in _DTYPES or type(count) is not int or count < 1 or type(first) not in (int, type(None)):
-                raise StoreDamaged(f"a record names {count!r} numbers of type {dtype!r} from epoch {first!r}.")
-            values = np.frombuffer(body, dtype, count, at).astype(np.float64)
-            at += count * np.dtype(dtype).itemsize
+        for name, unit, coding, count, first in curves:
+            if type(first) not in (int, type(None)):
+                raise StoreDamaged(f"a record names a series from epoch {first!r}.")
+            values, at = unpack(coding, count, body, at)
             if first is None:
-                epochs = np.frombuffer(body, "<i8", count, at).astype(np.int64)
+                when = np.frombuffer(body, "<i8", count, at).astype(np.int64)
                 at += count * 8
             else:
-                epochs = np.arange(first, first + count, dtype=np.int64)
-            series[name] = Series(values, epochs, unit)
-        return _checked(
-            Evaluation(
-                header["index"], header["seed"], header["epochs"], series, header["diverged"], header["provenance"]
-            )
-        )
+                when = np.arange(first, first + count, dtype=np.int64)
+            series[name] = Series(values, when, unit)
+        return _checked(Evaluation(index, seed, epochs, series, diverged, provenance))
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError, struct.error) as error:
         raise StoreDamaged(f"a record cannot be read ({error}). Run `nasgym store verify`.") from error
 
@@ -276,7 +292,7 @@ def _checked(evaluation: Evaluation) -> Evaluation:
     return evaluation
 
 
-def _verified_body(data: bytes) -> bytes:
+def _verified_body(data: bytes) -> tuple[int, bytes]:
     if len(data) < _HEAD.size:
         raise StoreDamaged(f"a record has {len(data)} bytes, at least {_HEAD.size} are needed.")
     magic, version, checksum = _HEAD.unpack_from(data)
@@ -286,7 +302,7 @@ def _verified_body(data: bytes) -> bytes:
         raise StoreSchemaError(f"a record has version {version}, this nasgym reads up to {RECORD_VERSION}: upgrade it.")
     if _checksum(version, memoryview(data)[_HEAD.size :]) != checksum:
         raise StoreDamaged("the checksum of a record does not match its bytes. Run `nasgym store verify`.")
-    inflate = zlib.decompressobj()
+    inflate = zlib.decompressobj() if version == 1 else zlib.decompressobj(-zlib.MAX_WBITS, _WORDS)
     try:
         body = inflate.decompress(data[_HEAD.size :], _MAX_BODY)
     except zlib.error as error:
@@ -295,22 +311,12 @@ def _verified_body(data: bytes) -> bytes:
         raise StoreDamaged(f"a record inflates to more than {_MAX_BODY} bytes.")
     if not inflate.eof:
         raise StoreDamaged("a record is cut off.")
-    return body
+    return version, body
 
 
 def _checksum(version: int, body: bytes | memoryview) -> int:
     """Return the crc32 of the version and the body, so that a changed version is noticed as well."""
     return zlib.crc32(body, version)
-
-
-def _narrowest(values: NDArray[np.float64]) -> str:
-    """Return the smallest float type that holds every value exactly."""
-    narrowest, exact = _DTYPES[-1], values.tobytes()
-    for dtype in reversed(_DTYPES[:-1]):  # what the wider type loses, the narrower one loses too
-        if values.astype(dtype).astype(np.float64).tobytes() != exact:
-            break
-        narrowest = dtype
-    return narrowest
 
 
 def _is_run(epochs: NDArray[np.int64]) -> bool:

@@ -32,7 +32,7 @@ def averaged(rng, n, low, high, images, batch=256):
 
 def counted(rng, n, low, high, images):
     """Accuracies in percent of whole images."""
-    return [float(c) / images * 100.0 for c in (np.linspace(low, high, n) + rng.normal(0, 0.5, n)) / 100 * images // 1]
+    return [float(c) * 100.0 / images for c in (np.linspace(low, high, n) + rng.normal(0, 0.5, n)) / 100 * images // 1]
 
 
 def trial(rng, dataset, seed, hp, config, *, params=0.129306, flop=15.64737, times=True):
