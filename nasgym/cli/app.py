@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 import nasgym
-from nasgym.cli import architectures, comparing, demonstrating, filling, listing, packing, storing
+from nasgym.cli import architectures, comparing, costing, demonstrating, filling, listing, packing, storing
 from nasgym.errors import NasgymError
 
 __all__ = ["app", "main"]
@@ -82,6 +82,7 @@ app.command("compare")(comparing.compare)
 app.command("query")(architectures.query)
 app.command("train")(architectures.train)
 app.command("fill")(filling.fill)
+app.command("costs")(costing.costs)
 app.command("agents")(listing.agents)
 app.command("tasks")(listing.tasks)
 app.command("info")(listing.info)
