@@ -176,7 +176,7 @@ class _Call(nn.Module):
             assert self.layer is not None
             biases: Tensor = self.layer(nodes[0])
             return biases
-        x: Tensor = _Gather.apply(nodes[self.source], self.members, self.spans)  # type: ignore[no-untyped-call]
+        x: Tensor = _Gather.apply(nodes[self.source], self.members, self.spans)
         if self.work == "skip":
             return x
         flat = x.flatten(1, 2)

@@ -41,8 +41,13 @@ class EpochPlan:
     @classmethod
     def stack(cls, plans: Sequence[EpochPlan]) -> EpochPlan:
         """Return the plans of several trainings as one."""
-        columns = zip(*((p.order, p.top, p.left, p.flip) for p in plans), strict=True)
-        return cls(*(None if column[0] is None else torch.stack(column) for column in columns))
+
+        def column(parts: Sequence[Tensor | None]) -> Tensor | None:
+            known = [part for part in parts if part is not None]
+            return torch.stack(known) if known else None
+
+        optional = ([p.top for p in plans], [p.left for p in plans], [p.flip for p in plans])
+        return cls(torch.stack([p.order for p in plans]), *map(column, optional))
 
     def to(self, device: torch.device) -> EpochPlan:
         """Return the plan on another device."""

@@ -8,7 +8,7 @@ import logging
 import os
 import pickle
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +46,14 @@ class Checkpoint:
             return None
         return state
 
-    def save_if_due(self, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Write what ``state`` gives if the interval has passed since the last time."""
+    def save_if_due(self, networks: Callable[[], Mapping[str, Any]], rows: Sequence[Sequence[float]]) -> None:
+        """Write what ``networks`` gives, and ``rows``, if the interval has passed since the last time."""
         if self.path is None or time.monotonic() - self._last < self._interval:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(f".{os.getpid()}.tmp")
         with partial.open("wb") as file:
-            torch.save(dict(state()), file)
+            torch.save({"networks": networks(), "rows": [list(row) for row in rows]}, file)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(self.path)

@@ -135,7 +135,7 @@ class Trainer:
         reports: list[list[EpochReport]] = [[] for _ in seeds]
         if checkpoint is not None and (saved := checkpoint.load(self.device)):
             networks.load_state(saved["networks"])
-            reports = [[EpochReport(*row) for row in saved["reports"]]]
+            reports = [[EpochReport(*row) for row in saved["rows"]]]
         laps = Laps(len(seeds), sum(own[-1].train_seconds for own in reports if own))
         batch, size, epochs = self.recipe.batch_size, networks.evaluation_batch, self.recipe.epochs
         for epoch in range(len(reports[0]), epochs):
@@ -153,8 +153,7 @@ class Trainer:
                 if self.on_epoch is not None:
                     self.on_epoch(own[-1])
             if checkpoint is not None:
-                rows = [report.to_row() for report in reports[0]]
-                checkpoint.save_if_due(lambda rows=rows: {"networks": networks.state(), "reports": rows})
+                checkpoint.save_if_due(networks.state, [report.to_row() for report in reports[0]])
         if checkpoint is not None:
             checkpoint.remove()
         return reports

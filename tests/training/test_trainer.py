@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,16 +15,20 @@ import pytest
 import torch
 
 from nasgym.errors import DeviceMemoryExhausted, InvalidArchitecture, InvalidSetting, UnknownName
-from nasgym.recipes import Recipe
+from nasgym.recipes import Recipe, get_recipe
 from nasgym.results import SPLITS, Evaluation, decode, encode
 from nasgym.spaces import NB201
-from nasgym.training import EpochReport, ImageData, Split, Trainer
+from nasgym.training import Engine, EpochReport, ImageData, Split, Trainer, solo_engine
 from nasgym.training import eager as eager_module
+from nasgym.training.bundle_compiler import load_kernels
 from nasgym.training.loop import evaluate, learning_rate, make_optimizer, train_epoch
 
 MakeRecipe = Callable[..., Recipe]
 SPACE = NB201()
 CELL = SPACE.from_index([11472])[0]
+
+needs_compiler = pytest.mark.skipif(load_kernels() is None, reason="there is no C compiler here")
+ENGINES = pytest.mark.parametrize("engine", [pytest.param("compiled", marks=needs_compiler), "eager", "stacked"])
 
 
 def _numbers(evaluation: Evaluation) -> dict[str, list[float]]:
@@ -45,14 +53,17 @@ def test_an_evaluation_has_every_metric_at_every_epoch(data: ImageData, recipe: 
     assert decode(encode(result)) == result
 
 
-def test_the_seed_and_nothing_else_decides(data: ImageData, recipe: MakeRecipe) -> None:
-    trainer = Trainer(SPACE, "cluttered-digits", recipe(), device="cpu", data=data)
+@ENGINES
+def test_the_seed_and_nothing_else_decides(engine: Engine, data: ImageData, recipe: MakeRecipe) -> None:
+    trainer = Trainer(SPACE, "cluttered-digits", recipe(), device="cpu", data=data, engine=engine)
     torch.manual_seed(1)
     before = torch.get_rng_state()
     first = trainer(CELL, 0)
     assert torch.equal(torch.get_rng_state(), before)  # the user's generator is left alone
     torch.manual_seed(2)
-    again, other = Trainer(SPACE, "cluttered-digits", recipe(), device="cpu", data=data)(CELL, 0), trainer(CELL, 1)
+    second = Trainer(SPACE, "cluttered-digits", recipe(), device="cpu", data=data, engine=engine)
+    again, other = second(CELL, 0), trainer(CELL, 1)
+    assert first.provenance["engine"] == trainer.engine == engine
     assert _numbers(first) == _numbers(again)
     assert _numbers(first) != _numbers(other)
 
@@ -68,6 +79,7 @@ def test_a_small_network_trains_on_one_thread_and_a_large_one_on_all(data: Image
                 recipe(epochs=1, batch_size=batch),
                 device="cpu",
                 data=data,
+                engine="eager",
                 on_epoch=lambda report: seen.append(torch.get_num_threads()),
             )
             assert trainer(CELL, 0).provenance["threads"] == str(seen[-1])
@@ -90,24 +102,77 @@ class _Killed(Exception):
     """Stands for the end of the process."""
 
 
-def test_a_killed_training_resumes_bit_for_bit(data: ImageData, recipe: MakeRecipe, tmp_path: Path) -> None:
+@ENGINES
+def test_a_killed_training_resumes_bit_for_bit(
+    engine: Engine, data: ImageData, recipe: MakeRecipe, tmp_path: Path
+) -> None:
     made = recipe(epochs=4, flip=True, crop_padding=1)
-    whole = Trainer(SPACE, "cluttered-digits", made, device="cpu", data=data)(CELL, 5)
+    whole = Trainer(SPACE, "cluttered-digits", made, device="cpu", data=data, engine=engine)(CELL, 5)
 
     def kill(report: EpochReport) -> None:
         if report.epoch == 3:  # its checkpoint is not written yet: two epochs are saved
             raise _Killed
 
-    kept = {"device": "cpu", "data": data, "checkpoints": tmp_path, "checkpoint_seconds": 0.0}
+    kept = {"device": "cpu", "data": data, "checkpoints": tmp_path, "checkpoint_seconds": 0.0, "engine": engine}
     with pytest.raises(_Killed):
         Trainer(SPACE, "cluttered-digits", made, **kept, on_epoch=kill)(CELL, 5)  # type: ignore[arg-type]
     assert len(list(tmp_path.iterdir())) == 1
+    other = {**kept, "engine": "eager" if engine != "eager" else "stacked"}
+    begun: list[EpochReport] = []
+    Trainer(SPACE, "cluttered-digits", made, **other, on_epoch=begun.append)(CELL, 5)  # type: ignore[arg-type]
+    assert begun[0].epoch == 1  # the checkpoint of one engine is nothing to another
     resumed: list[EpochReport] = []
     trainer = Trainer(SPACE, "cluttered-digits", made, **kept, on_epoch=resumed.append)  # type: ignore[arg-type]
     result = trainer(CELL, 5)
     assert [r.epoch for r in resumed] == [3, 4]
     assert _numbers(result) == _numbers(whole)
     assert list(tmp_path.iterdir()) == []  # removed at the end
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from dataclasses import replace
+from nasgym.recipes import get_recipe
+from nasgym.spaces import NB201
+from nasgym.training import Trainer
+recipe = replace(get_recipe("cluttered-digits-10"), name="tiny", epochs=3, batch_size=1000, channels=1)
+kill = lambda report: os.kill(os.getpid(), signal.SIGKILL) if sys.argv[2] == str(report.epoch) else print(report.epoch)
+kept = {"checkpoints": Path(sys.argv[1]), "checkpoint_seconds": 0.0, "on_epoch": kill}
+result = Trainer(NB201(), "cluttered-digits", recipe, device="cpu", **kept)(NB201().from_index([1835])[0], 0)
+print(result.series["valid_loss"].values.tolist())
+"""
+
+
+@pytest.mark.slow
+def test_a_training_survives_kill_9(tmp_path: Path) -> None:
+    def run(folder: str, kill_at: int) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", _KILLED, str(tmp_path / folder), str(kill_at)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
+
+    assert run("killed", 2).returncode == -signal.SIGKILL
+    resumed, whole = run("killed", 0).stdout.splitlines(), run("whole", 0).stdout.splitlines()
+    assert resumed[:-1] == ["2", "3"]
+    assert whole[:-1] == ["1", "2", "3"]
+    assert resumed[-1] == whole[-1]
+
+
+def test_small_networks_take_the_kernels_and_large_ones_pytorch(
+    data: ImageData, recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cpu = torch.device("cpu")
+    compiled = "eager" if load_kernels() is None else "compiled"
+    assert solo_engine(SPACE, get_recipe("cluttered-digits-10"), cpu, 12) == compiled
+    assert solo_engine(SPACE, get_recipe("nb201-12"), cpu, 32) == "eager"
+    assert solo_engine(SPACE, get_recipe("cluttered-digits-10"), torch.device("cuda"), 12) == "eager"
+    monkeypatch.setenv("NASGYM_COMPILE", "0")
+    load_kernels.cache_clear()
+    try:
+        trainer = Trainer(SPACE, "cluttered-digits", recipe(epochs=1), device="cpu", data=data)
+        assert trainer(CELL, 0).provenance["engine"] == "eager"
+        assert not caplog.records  # nothing that a user would see
+    finally:
+        load_kernels.cache_clear()
 
 
 def test_a_damaged_checkpoint_is_not_trusted(

@@ -1,0 +1,92 @@
+"""Within an epoch nothing waits for the device, and every tensor lies on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nasgym.networks.bundle import BundleNetwork
+from nasgym.recipes import Recipe
+from nasgym.spaces import NB201
+from nasgym.training import ImageData, bundle_stacked, loop
+from nasgym.training.augment import EpochPlan, Pixels, TrainPixels, plan_epoch
+from nasgym.training.engines import Engine, build_networks
+
+SPACE = NB201()
+CELLS = np.concatenate([SPACE.from_index([11472, 0]), SPACE.sample(np.random.default_rng(0), 4)])
+WAITING = ("_local_scalar_dense", "item", "nonzero", "is_nonzero", "equal", "masked_select", "unique", "_to_copy")
+
+
+class _NoWaiting(TorchDispatchMode):
+    """Fails where an operation would wait for a GPU; a copy does where it leaves the device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs, name = kwargs or {}, func._schema.name.removeprefix("aten::")
+        if name in WAITING and not (name == "_to_copy" and kwargs.get("device") is None):
+            pytest.fail(f"{name} waits for the device")
+        self.calls += 1
+        return func(*args, **kwargs)
+
+
+@pytest.mark.parametrize("engine", ["eager", "stacked"])
+def test_no_step_waits_for_the_device(
+    engine: Engine, data: ImageData, recipe: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, device = recipe(flip=True, crop_padding=1), torch.device("cpu")
+    rows = CELLS if engine == "stacked" else CELLS[:1]
+    seeds = list(range(len(rows)))
+    networks = build_networks(engine, SPACE, rows, seeds, made.macro(2, 1, 8), made, device)
+    train, valid = TrainPixels(data, device, 1), Pixels(data.valid, data, device)
+    plan = EpochPlan.stack([plan_epoch(len(train), seed, 0, 1, True) for seed in seeds])
+    monkeypatch.setattr(loop._Sums, "score", lambda self: None)  # read once, after the epoch
+    monkeypatch.setattr(bundle_stacked._Sums, "scores", lambda self: None)
+    with _NoWaiting() as seen:
+        networks.train_epoch(train.planned(plan, made.batch_size), 0.1)
+        networks.evaluate(valid.batches(networks.evaluation_batch))
+    assert seen.calls > 100
+
+
+def test_what_would_wait_is_found() -> None:
+    with _NoWaiting(), pytest.raises(pytest.fail.Exception, match="waits"):
+        float(torch.ones(()))
+
+
+def test_every_tensor_of_a_bundle_lies_on_its_device(
+    data: ImageData, recipe: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a made-up GPU, where tensors have shapes and a device but no numbers; two devices in one operation fail."""
+    made, device, seeds = recipe(flip=True, crop_padding=1), torch.device("cuda"), list(range(len(CELLS)))
+    monkeypatch.setattr(BundleNetwork, "to", _moved)
+    monkeypatch.setattr(torch.autograd, "backward", lambda loss: None)  # its engine asks for a real one
+    seen: list[torch.device] = []
+    monkeypatch.setattr(
+        bundle_stacked._Sums, "scores", lambda self: seen.extend([self._correct.device, self._loss.device])
+    )
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        train, valid = TrainPixels(data, device, 1), Pixels(data.valid, data, device)
+        plan = EpochPlan.stack([plan_epoch(len(train), seed, 0, 1, True) for seed in seeds]).to(device)
+        networks = build_networks("stacked", SPACE, CELLS, seeds, made.macro(2, 1, 8), made, device)
+        networks.train_epoch(train.planned(plan, made.batch_size), 0.1)
+        networks.evaluate(valid.batches(networks.evaluation_batch))
+    assert {d.type for d in seen} == {"cuda"} and len(seen) == 4
+
+
+def _moved(network: nn.Module, device: torch.device) -> nn.Module:
+    """Stand in for `nn.Module.to`, which cannot swap made-up tensors."""
+    for module in network.modules():
+        for name, tensor in list(module.named_parameters(recurse=False)):
+            setattr(module, name, nn.Parameter(torch.empty(tensor.shape, device=device)))
+        for name, tensor in list(module.named_buffers(recurse=False)):
+            setattr(module, name, torch.empty(tensor.shape, dtype=tensor.dtype, device=device))
+    return network
