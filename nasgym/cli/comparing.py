@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,13 +96,8 @@ def run_and_report(design: StudyDesign, out: Path | None, jobs: int | None) -> N
     folder = out or _default_folder(design)
     executor = executor_for(cores() if jobs is None else jobs)
     show.status(f"{design.total_runs} runs into {folder}")
-    try:
-        with show.study_progress("searching") as on_progress:
-            study = run_study(design, folder, executor=executor, on_progress=on_progress)
-    except KeyboardInterrupt:
-        words = shlex.join(["nasgym", *sys.argv[1:]])
-        typer.secho(f"interrupted; finished runs are kept. Go on with: {words}", fg="yellow", err=True)
-        raise typer.Exit(130) from None
+    with show.stopping(lambda: "finished runs are kept"), show.study_progress("searching") as on_progress:
+        study = run_study(design, folder, executor=executor, on_progress=on_progress)
     if study.resumed:
         show.status(f"{study.resumed} of {design.total_runs} runs had been done before")
     report = analyse(study)

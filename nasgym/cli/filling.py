@@ -25,10 +25,18 @@ def fill(
     task: TaskName = DEFAULT_TASK,
     recipe: Annotated[str | None, typer.Option(help="The training recipe.  [default: the data set's]")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 1,
-    unique: Annotated[bool, typer.Option("--unique", help="Of equal networks train only one.")] = False,
+    unique: Annotated[
+        bool, typer.Option("--unique", help="Train one of equal networks, and record that.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many architectures.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes.  [default: one per core]")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes, or bundles at once in a cluster.  [default: one per core]")
+    ] = None,
     members: Annotated[int | None, typer.Option(min=1, help="Trainings per bundle.")] = None,
+    executor: Annotated[str, typer.Option(metavar="local|ray", help="This machine, or a Ray cluster.")] = "local",
+    ray_address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="The cluster.  [default: $RAY_ADDRESS, else one here]")
+    ] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")] = False,
     device: Device = "auto",
     into: Annotated[
@@ -42,6 +50,7 @@ def fill(
     Examples:
       nasgym fill --task nb201/cluttered-digits --seeds 3
       nasgym fill --unique --limit 100 --into results.nasgym
+      nasgym fill --executor ray --ray-address 10.0.0.1:6379 --seeds 3
     """  # noqa: D301 - \b keeps the lines of an example apart
     from nasgym.recipes import check_dataset, default_recipe, get_recipe
     from nasgym.spaces import get_space
@@ -54,24 +63,35 @@ def fill(
     space = get_space(name)
     found = get_recipe(recipe or default_recipe(check_dataset(dataset), space.name))
     cells = cells_of(space, range(seeds), unique=unique, limit=limit)
-    with show.counter(f"filling {task}", total=1.0) as advance:
+    trained = 0
+
+    def on_progress(progress: FillProgress) -> None:
+        nonlocal trained
+        trained = progress.done
+        advance(_share(progress), _note(progress))
+
+    kept = "results of {:,} cells are kept, only the bundles under way are lost"
+    with show.stopping(lambda: kept.format(trained)), show.counter(f"filling {task}", total=1.0) as advance:
         report = fill_table(
             *(space, dataset, found, cells, _results(into, store)),
+            executor=executor,  # type: ignore[arg-type]  # checked there
+            ray_address=ray_address,
             workers=workers,
             members=members,
             device=device,
+            shares_equal=unique,
             retry_failed=retry_failed,
-            on_progress=lambda progress: advance(_share(progress), _note(progress)),
+            on_progress=on_progress,
         )
     _tell(report)
 
 
 def _results(into: Path | None, store: Path | None) -> FillResults:
-    from nasgym.store import Store
+    from nasgym.store import open_store
     from nasgym.training.fill_results import FileResults, StoreResults
 
     if into is None:
-        return StoreResults(Store(store))
+        return StoreResults(open_store(store))
     if store is not None:
         raise InvalidSetting("results go into a store or into a file: give --store or --into, not both.")
     return FileResults(into)
@@ -82,10 +102,15 @@ def _share(progress: FillProgress) -> float:
 
 
 def _note(progress: FillProgress) -> str:
-    left = progress.seconds_left
-    failed = f", {progress.failed} failed" if progress.failed else ""
-    time_left = "" if left is None else f", {left / 3600:.1f} h left" if left >= 3600 else f", {left / 60:.0f} min left"
-    return f"{progress.done:,} of {progress.total:,}{failed}, {progress.cells_per_second:.2f} cells/s{time_left}"
+    failed = f", {progress.failed:,} failed" if progress.failed else ""
+    speed = f"{progress.present_speed:.2f} cells/s (mean {progress.cells_per_second:.2f})"
+    return f"{progress.done:,} of {progress.total:,}{failed}, {speed}{_time_left(progress.seconds_left)}"
+
+
+def _time_left(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f", {seconds / 3600:.1f} h left" if seconds >= 3600 else f", {seconds / 60:.0f} min left"
 
 
 def _tell(report: FillReport) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,10 +11,10 @@ from typing import Any
 
 import typer
 
-__all__ = ["counter", "fact", "status", "study_progress", "table"]
+__all__ = ["counter", "fact", "status", "stopping", "study_progress", "table"]
 
 _GAP, _FOLDED = 3, 24  # characters between columns, and that a column of words needs at least
-_LINE_SECONDS = 10.0  # between two lines of progress where nothing can be redrawn
+_LINE_SECONDS = 30.0  # between two lines of progress where nothing can be redrawn
 
 
 def table(heads: list[str], rows: list[list[str]], *, title: str = "") -> None:
@@ -57,25 +58,28 @@ def status(text: str) -> None:
 
 
 @contextmanager
+def stopping(kept: Callable[[], str]) -> Iterator[None]:
+    """End an interrupted command with exit code 130: say what is kept and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        words = shlex.join(["nasgym", *sys.argv[1:]])
+        typer.secho(f"interrupted; {kept()}. Go on with: {words}", fg="yellow", err=True)
+        raise typer.Exit(130) from None
+
+
+@contextmanager
 def study_progress(what: str) -> Iterator[Callable[[Any], None]]:
     """Show how far a study is, on stderr; yields what `nasgym.study.run_study` calls with its `Progress`."""
-    if not sys.stderr.isatty():
-        yield _Lines(what)
-        return
-    with _bar("{task.description}", "{task.fields[note]}") as bar:
-        task = bar.add_task(what, total=1.0, note="")
-
-        def show(progress: Any) -> None:
-            bar.update(task, completed=progress.share, note=_note(progress))
-
-        yield show
+    with counter(what, total=1.0) as advance:
+        yield lambda progress: advance(progress.share, _note(progress))
 
 
 @contextmanager
 def counter(what: str, total: float | None = None) -> Iterator[Callable[[float, str], None]]:
-    """Show how far a long work is, on stderr; yields ``show(done, note)``."""
+    """Show how far a long work is, on stderr; yields ``show(done, note)``. In logs and pipes a line now and then."""
     if not sys.stderr.isatty():
-        yield lambda done, note: None
+        yield _Lines(what, total)
         return
     with _bar("{task.description}", "{task.fields[note]}") as bar:
         task = bar.add_task(what, total=total, note="")
@@ -102,15 +106,16 @@ def _bar(first: str, last: str) -> Any:
 class _Lines:
     """Progress as lines, one now and then: for logs and pipes."""
 
-    def __init__(self, what: str) -> None:
-        self._what, self._started, self._last = what, time.monotonic(), time.monotonic()
+    def __init__(self, what: str, total: float | None) -> None:
+        self._what, self._total = what, total
+        self._started = self._last = time.monotonic()
 
-    def __call__(self, progress: Any) -> None:
+    def __call__(self, done: float, note: str) -> None:
         now = time.monotonic()
         if now - self._last >= _LINE_SECONDS:
             self._last = now
-            elapsed = now - self._started
-            typer.echo(f"{self._what}: {progress.share:.0%}, {_note(progress)}, {elapsed:.0f} s", err=True)
+            share = f"{done / self._total:.0%}, " if self._total else ""
+            typer.echo(f"{self._what}: {share}{note}, {now - self._started:.0f} s", err=True)
 
 
 def _note(progress: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +10,21 @@ import typer
 
 from nasgym.cli import show
 from nasgym.cli.options import StorePath, pairs
-from nasgym.errors import UnknownName
+from nasgym.errors import NasgymError, StoreError, UnknownName
 
 __all__ = ["importing", "storing"]
 
 importing = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Import published results into the store.")
 storing = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, export and merge results stores.")
+
+
+OnConflict = Annotated[
+    str,
+    typer.Option(
+        metavar="error|keep|replace",
+        help="What happens where both sides hold different results for the same training.",
+    ),
+]
 
 
 @importing.callback()
@@ -73,6 +83,29 @@ def import_table(
     show.table(["table", "rows", "new", "seeds"], rows)
 
 
+@importing.command("results")
+def import_results(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Files made by `nasgym fill --into` or `store export`.")
+    ],
+    on_conflict: OnConflict = "error",
+    store: StorePath = None,
+) -> None:
+    """Take over results that were trained elsewhere, file by file: all of a file, or none of it on an error.
+
+    A file that was cut off gives its whole results. What `nasgym store merge` does, for any number of files.
+
+    \b
+    Examples:
+      nasgym import results part-1.nasgym part-2.nasgym
+      nasgym import results part-*.nasgym --on-conflict keep
+    """  # noqa: D301 - \b keeps the lines of an example apart
+    for file in files:
+        if not file.is_file():
+            raise StoreError(f"there is no file {file}: nothing was taken.")
+    _take_over(files, on_conflict, store)
+
+
 @storing.command()
 def verify(store: StorePath = None) -> None:
     """Read everything in the store and say what is not as it was written; exit code 1 if anything is not.
@@ -123,13 +156,7 @@ def merge(
     other: Annotated[
         Path, typer.Argument(metavar="OTHER", help="Another store, or a file made by `nasgym store export`.")
     ],
-    on_conflict: Annotated[
-        str,
-        typer.Option(
-            metavar="error|keep|replace",
-            help="What happens where both stores hold different results for the same training.",
-        ),
-    ] = "error",
+    on_conflict: OnConflict = "error",
     store: StorePath = None,
 ) -> None:
     """Take over the results of another store or of an exported file: all, or none on an error.
@@ -138,14 +165,29 @@ def merge(
     Example:
       nasgym store merge results.nasgym
     """  # noqa: D301 - \b keeps the lines of an example apart
+    _take_over([other], on_conflict, store)
+
+
+def _take_over(sources: list[Path], on_conflict: str, store: Path | None) -> None:
+    """Merge sources into the store one by one, and tell what was new; what is damaged gives what is whole."""
     from nasgym.store import Store
 
-    opened = Store(store)
-    report = opened.merge(other, on_conflict=on_conflict)  # type: ignore[arg-type]  # checked there
-    rows = [[str(key), f"{written:,}"] for key, written in report.written.items()]
-    show.table(["table", "new"], rows)
-    if report.damage:
-        typer.secho(
-            f"the end of {other} is damaged ({report.damage}); what stands before it was taken.", fg="yellow", err=True
-        )
-    typer.echo(f"{report.read:,} evaluations read, {sum(report.written.values()):,} new in {opened.path}.")
+    opened, read, new = Store(store), 0, Counter[str]()
+    with show.counter("merging", total=len(sources)) as advance:
+        for done, source in enumerate(sources):
+            advance(done, source.name)
+            try:
+                report = opened.merge(source, on_conflict=on_conflict)  # type: ignore[arg-type]  # checked there
+            except NasgymError:
+                if done:
+                    typer.secho(f"{source}: nothing was taken; {done} before it are in the store.", fg="red", err=True)
+                raise
+            read += report.read
+            new.update({str(key): written for key, written in report.written.items()})
+            if report.damage:
+                typer.secho(
+                    f"the end of {source} is damaged ({report.damage}); what stands before it was taken.",
+                    fg="yellow", err=True,
+                )  # fmt: skip
+    show.table(["table", "new"], [[key, f"{new[key]:,}"] for key in sorted(new)])
+    typer.echo(f"{read:,} evaluations read, {new.total():,} new in {opened.path}.")

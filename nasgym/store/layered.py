@@ -110,6 +110,16 @@ class LayeredStore(Store):
         own = super().seeds(key, index)
         return own if base is None else sorted({*own, *base.seeds_of(index)}, key=seed_number)
 
+    def cells(self, key: TableKey) -> list[Cell]:
+        """Return what a table holds, by index and seed, both layers together."""
+        base = embedded_table(key)
+        own = super().cells(key) if self._holds(key) or base is None else []
+        if base is None:
+            return own
+        rows, indices = np.nonzero(base.stored())
+        under = (Cell(index, base.seeds[row]) for row, index in zip(rows.tolist(), indices.tolist(), strict=True))
+        return sorted({*own, *under}, key=lambda cell: (cell.index, seed_number(cell.seed)))
+
     def scan(self, key: TableKey) -> Iterator[Evaluation]:
         """Iterate over a table by index and seed."""
         base = embedded_table(key)

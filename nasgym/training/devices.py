@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import platform
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 
 import torch
 
 from nasgym.errors import DeviceMemoryExhausted, InvalidSetting
 
-__all__ = ["describe", "memory_guard", "resolve_device"]
+__all__ = ["describe", "device_kind", "memory_guard", "processor", "resolve_device"]
 
 _KINDS = ("cpu", "cuda", "mps", "xpu")
+_CPU_INFO = Path("/proc/cpuinfo")
 _CPU_OUT_OF_MEMORY = "can't allocate memory"  # the CPU allocator has no exception class of its own
 
 
@@ -35,11 +40,48 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
+def device_kind(name: str) -> str:
+    """Return the kind of a device by its name, ``"auto"`` too, whether or not there is such a device here.
+
+    Raises:
+        InvalidSetting: There is no such kind.
+    """
+    kind = name.partition(":")[0]
+    if kind not in ("auto", *_KINDS):
+        raise InvalidSetting(f"devices are auto, {', '.join(_KINDS)}; got {name!r}. Take 'auto' or 'cpu'.")
+    return kind
+
+
 def describe(device: torch.device) -> str:
     """Return the name of the hardware behind a device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{device.type} {platform.processor() or platform.machine()}"
+    return f"{device.type} {processor()}"
+
+
+@cache
+def processor() -> str:
+    """Return the model of this machine's processor as its maker names it, else the name of its architecture."""
+    return _linux_model() or _mac_model() or platform.processor() or platform.machine()
+
+
+def _linux_model() -> str:
+    try:
+        lines = _CPU_INFO.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    pairs = (line.partition(":") for line in lines)
+    return next((value.strip() for name, _, value in pairs if name.strip().lower() == "model name"), "")
+
+
+def _mac_model() -> str:
+    if sys.platform != "darwin":
+        return ""
+    try:
+        asked = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(asked, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
 
 
 @contextmanager

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Literal
 
 import numpy as np
 
 from nasgym.errors import InvalidSetting, StoreError
-from nasgym.executors import Executor, Outcome, executor_for
+from nasgym.executors import Executor, Outcome, Ray, cores, executor_for
 from nasgym.recipes import Recipe, check_dataset
 from nasgym.results import Evaluation, TableKey
 from nasgym.results_file import TableMeta
@@ -21,7 +21,7 @@ from nasgym.spaces import Space
 from nasgym.store import Cell
 from nasgym.training.bundle import Engine
 from nasgym.training.datasets import load_dataset
-from nasgym.training.devices import resolve_device
+from nasgym.training.devices import device_kind, resolve_device
 from nasgym.training.fill_results import Failure, FillResults
 from nasgym.training.fill_work import Plan, train_cells
 from nasgym.training.images import ImageData
@@ -29,6 +29,7 @@ from nasgym.training.images import ImageData
 __all__ = ["FillProgress", "FillReport", "cells_of", "fill"]
 
 _MEMBERS = {"cpu": 4, "cuda": 64}  # of a bundle; see docs/bundles.md
+_WINDOW = 300.0  # seconds over which the present speed is measured
 _Trained = tuple[list[Evaluation], list[Failure]]
 
 
@@ -42,6 +43,7 @@ class FillProgress:
         failed: Cells that could not be trained.
         elsewhere: Cells that another filling has or had claimed.
         seconds: Since the start.
+        present_speed: Cells per second over the last five minutes, or since the start where that is less.
     """
 
     total: int
@@ -49,17 +51,18 @@ class FillProgress:
     failed: int
     elsewhere: int
     seconds: float
+    present_speed: float = 0.0
 
     @property
     def cells_per_second(self) -> float:
-        """The speed so far."""
+        """The mean speed so far."""
         return self.done / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the rest takes at this speed; None before the first cell."""
+        """How long the rest takes at the present speed; None where nothing was trained lately."""
         rest = self.total - self.done - self.failed - self.elsewhere
-        return rest / self.cells_per_second if self.done else None
+        return rest / self.present_speed if self.present_speed > 0 else None
 
 
 @dataclass(frozen=True)
@@ -108,11 +111,14 @@ def fill(
     cells: Sequence[Cell],
     results: FillResults,
     *,
+    executor: Executor | Literal["local", "ray"] = "local",
+    ray_address: str | None = None,
     workers: int | None = None,
     members: int | None = None,
     device: str = "auto",
     engine: Engine = "auto",
     data: ImageData | None = None,
+    shares_equal: bool = False,
     retry_failed: bool = False,
     on_progress: Callable[[FillProgress], None] | None = None,
 ) -> FillReport:
@@ -121,40 +127,79 @@ def fill(
     This process alone writes results, a bundle at a time; whatever ends it loses only the bundles under way. Cells
     are claimed as they are handed out. A bundle whose worker dies is tried again, each of its cells alone.
 
+    With ``executor="ray"`` bundles go to a Ray cluster, each to one CPU, or to one GPU where ``device`` is ``"cuda"``
+    or is ``"auto"`` and the cluster has any. The data set goes with them: the machines need not have it.
+
     Args:
         space: The search space.
         dataset: The data set.
         recipe: How to train.
         cells: What the table shall hold, see `cells_of`.
         results: Where results go.
-        workers: Processes; 1: this one. None: one per core on a CPU, this one on other devices.
+        executor: Where bundles are trained: ``"local"``, ``"ray"``, or a place of your own for CPU work.
+        ray_address: Of the Ray cluster, see `nasgym.executors.Ray`.
+        workers: Processes; 1: this one. None: one per core on a CPU, this one on other devices; with Ray as many as
+            the cluster has room for.
         members: Cells per bundle; None: what measured best.
         device: Where to train.
         engine: See `BundleTrainer`.
         data: The data set where it is at hand; None: loaded by its name.
+        shares_equal: Record with the table that a result stands for all equal networks; right for the cells of
+            ``cells_of(..., unique=True)``. Without it the record goes when every architecture has its own results.
         retry_failed: Try cells again that failed before.
         on_progress: Called after every bundle.
 
     Raises:
-        InvalidSetting: A number is out of its bounds, or the device cannot be used.
+        InvalidSetting: A number is out of its bounds, or the device or the cluster cannot be used.
+        RunFailed: nasgym is missing on a machine of the cluster, or is another version.
         DatasetUnavailable: The data set is not on this machine.
         TableMismatch: The table was made with another recipe or another version of the data set.
         StoreFull, StoreReadOnly: Results cannot be kept.
     """
-    kind = resolve_device(device).type
-    workers = workers if workers is not None else (os.cpu_count() or 1) if kind == "cpu" else 1
-    members = _MEMBERS.get(kind, 16) if members is None else members
+    with ExitStack() as stack:
+        place, device = _place(executor, ray_address, workers, device)
+        members = _members(members, device)
+        given = load_dataset(dataset, image_size=recipe.image_size) if data is None else data
+        if isinstance(place, Ray):
+            data = given  # sent to each machine once
+            if place is not executor:
+                stack.enter_context(place)
+        key = TableKey(space.name, check_dataset(dataset), recipe.name)
+        results.begin(TableMeta(key, space.size, asdict(recipe), given.fingerprint, shares_equal=shares_equal))
+        stack.callback(results.end)
+        work = partial(train_cells, Plan(space.name, dataset, recipe, device, engine, data))
+        report = _Filling(results, cells, retry_failed, on_progress).run(place, work, members)
+        if not shares_equal:
+            results.stop_sharing()
+        return report
+
+
+def _place(
+    executor: Executor | Literal["local", "ray"], address: str | None, workers: int | None, device: str
+) -> tuple[Executor, str]:
+    """Return where bundles are trained, and on which device there."""
+    if executor == "ray":
+        cluster, kind = Ray(address, workers=workers), device_kind(device)
+        if kind == "auto":
+            kind = "cuda" if cluster.total("GPU") else "cpu"
+        cluster.gpus = 1.0 if kind == "cuda" else 0.0
+        return cluster, kind
+    if address is not None:
+        raise InvalidSetting(f"the address {address!r} of a Ray cluster needs the executor 'ray'.")
+    found = resolve_device(device)
+    if executor == "local":
+        return executor_for(workers if workers is not None else cores() if found.type == "cpu" else 1), str(found)
+    if isinstance(executor, str):
+        raise InvalidSetting(f"executors are 'local' and 'ray'; got {executor!r}.")
+    return executor, str(found)
+
+
+def _members(members: int | None, device: str) -> int:
+    if members is None:
+        return _MEMBERS.get(device_kind(device), 16)
     if members < 1:
         raise InvalidSetting(f"a bundle has at least 1 member; got {members}.")
-    executor = executor_for(workers)
-    given = load_dataset(dataset, image_size=recipe.image_size) if data is None else data
-    key = TableKey(space.name, check_dataset(dataset), recipe.name)
-    results.begin(TableMeta(key, space.size, asdict(recipe), given.fingerprint))
-    try:
-        work = partial(train_cells, Plan(space.name, dataset, recipe, device, engine, data))
-        return _Filling(results, cells, retry_failed, on_progress).run(executor, work, members)
-    finally:
-        results.end()
+    return members
 
 
 class _Filling:
@@ -177,13 +222,14 @@ class _Filling:
         self._total, self._given_up = len(self._queue), len(self._failures)
         self._trained = self._elsewhere = 0
         self._under_way: set[Cell] = set()
+        self._lately = deque([(0.0, 0)])  # (seconds, cells trained until then)
 
     def run(self, executor: Executor, work: Callable[[tuple[Cell, ...]], _Trained], members: int) -> FillReport:
         """Train everything; claims of bundles that did not come back are given up, whatever ends this."""
         again: list[Cell] = []
         try:
             for outcome in executor.map_unordered(work, self._bundles(self._queue, members)):
-                self._take(outcome, again if len(outcome.item) > 1 else None)
+                self._take(outcome, again if len(outcome.item) > 1 or outcome.died else None)
             for outcome in executor.map_unordered(work, self._bundles(deque(again), 1)):
                 self._take(outcome, None)
         finally:
@@ -216,5 +262,12 @@ class _Filling:
         self._trained += len(evaluations)
         self._failures += failures
         if self._on_progress is not None:
-            failed, seconds = len(self._failures) - self._given_up, time.perf_counter() - self._start
-            self._on_progress(FillProgress(self._total, self._trained, failed, self._elsewhere, seconds))
+            self._on_progress(self._progress(time.perf_counter() - self._start))
+
+    def _progress(self, seconds: float) -> FillProgress:
+        while len(self._lately) > 1 and self._lately[1][0] < seconds - _WINDOW:
+            self._lately.popleft()
+        (then, before), failed = self._lately[0], len(self._failures) - self._given_up
+        self._lately.append((seconds, self._trained))
+        speed = (self._trained - before) / (seconds - then) if seconds > then else 0.0
+        return FillProgress(self._total, self._trained, failed, self._elsewhere, seconds, speed)

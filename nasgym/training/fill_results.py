@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
@@ -85,6 +86,9 @@ class FillResults(Protocol):
     def release(self, cells: Iterable[Cell]) -> None:
         """Give up claims."""
 
+    def stop_sharing(self) -> None:
+        """Forget that results stand for equal networks, where every architecture has its own under every seed."""
+
 
 class StoreResults:
     """Results in a store. Several fillings may work on one table at once: claims keep them apart.
@@ -105,7 +109,12 @@ class StoreResults:
 
     def begin(self, table: TableMeta) -> None:
         """Make or check the table."""
-        self.store.ensure_table(table.key, table.size, recipe=table.recipe, fingerprint=table.fingerprint)
+        self.store.ensure_table(
+            *(table.key, table.size),
+            recipe=table.recipe,
+            fingerprint=table.fingerprint,
+            shares_equal=table.shares_equal,
+        )
         self._table = table
 
     def end(self) -> None:
@@ -113,7 +122,7 @@ class StoreResults:
 
     def done(self) -> set[Cell]:
         """Return the cells that have results."""
-        return {Cell(e.index, e.seed) for e in self.store.scan(self.table.key)}
+        return set(self.store.cells(self.table.key))
 
     def failures(self) -> FailureLog:
         """Return the log of failures, a file in the store's folder."""
@@ -130,6 +139,13 @@ class StoreResults:
     def release(self, cells: Iterable[Cell]) -> None:
         """Give up claims."""
         self.store.release_all(self.table.key, cells)
+
+    def stop_sharing(self) -> None:
+        """Clear the table's mark where it is whole: nothing is shared any more."""
+        if self.store.meta(self.table.key).shares_equal:
+            rows = Counter(cell.seed for cell in self.done())
+            if rows and min(rows.values()) == self.table.size:
+                self.store.set_shares_equal(self.table.key, False)
 
 
 class FileResults:
@@ -191,3 +207,6 @@ class FileResults:
 
     def release(self, cells: Iterable[Cell]) -> None:
         """Do nothing: there are no claims."""
+
+    def stop_sharing(self) -> None:
+        """Do nothing: on merging, a store learns how the file was begun."""
