@@ -178,7 +178,9 @@ class CostModel:
         coefficients, errors = _field(record, "coefficients", dict), _field(record, "errors", dict)
         try:
             return cls(
-                *(_field(record, name, str) for name in ("space", "dataset", "recipe")),
+                _field(record, "space", str),
+                _field(record, "dataset", str),
+                _field(record, "recipe", str),
                 tuple(_field({"features": feature}, "features", str) for feature in features),
                 {part: _seconds(coefficients, part) for part in PARTS},
                 {part: _record(FitError, errors, part, "errors.") for part in PARTS},

@@ -87,7 +87,10 @@ def _measured(
     with show.counter(f"measuring {key}", total=1.0) as advance:
         return measure_costs(
             *(benchmark.space, key.dataset, recipe),
-            **{"cells": cells, "steps": steps, "rounds": rounds, "seed": seed},
+            cells=cells,
+            steps=steps,
+            rounds=rounds,
+            seed=seed,
             device=device,
             data=data,
             on_progress=lambda done, total: advance(done / total, f"{done:,} of {total:,} measurements"),

@@ -100,7 +100,8 @@ def cells_to_measure(space: Space, cells: int, rng: np.random.Generator) -> Geno
     together = (counts / np.maximum(counts.max(axis=0), 1)).sum(axis=1)
     columns = np.column_stack([counts, together])
     drawn = rng.choice(len(every), min(cells, len(every)), replace=False)
-    return every[np.unique([*drawn, *columns.argmin(axis=0), *columns.argmax(axis=0)])]
+    chosen: Genotypes = every[np.unique([*drawn, *columns.argmin(axis=0), *columns.argmax(axis=0)])]
+    return chosen
 
 
 def _measured(

@@ -76,7 +76,7 @@ class CostMeter(Trainer):
     def _mark(self) -> Any:
         """Return this moment: an event in the queue of a GPU, which nobody waits for, or a time."""
         if self.device.type == "cuda":
-            event = torch.cuda.Event(enable_timing=True)
+            event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
             event.record(torch.cuda.current_stream(self.device))
             return event
         alone = self.device.type == "cpu" and torch.get_num_threads() == 1
