@@ -21,9 +21,10 @@ class ConstructEnv(TaskEnv):
     ## Description
 
     An architecture of a search space is a list of decisions: for NAS-Bench-201 the operations on the six edges
-    0→1, 0→2, 1→2, 0→3, 1→3, 2→3 of a cell. An episode takes them in this order. The finished architecture is
-    evaluated: its result is read from a table, or the network is trained. The evaluation's seconds are charged to a
-    simulated clock, which runs on across episodes until its budget is spent.
+    0→1, 0→2, 1→2, 0→3, 1→3, 2→3 of a cell, for NATS-SSS the channels of the five layers from the image to the
+    classifier. An episode takes them in this order. The finished architecture is evaluated: its result is read from a
+    table, or the network is trained. The evaluation's seconds are charged to a simulated clock, which runs on across
+    episodes until its budget is spent.
 
     ## Action Space
 
@@ -37,12 +38,14 @@ class ConstructEnv(TaskEnv):
     | 3 | nor_conv_3x3 |
     | 4 | avg_pool_3x3 |
 
+    For NATS-SSS `Discrete(8)`: action `k` gives the layer `8 * (k + 1)` channels.
+
     `info["action_mask"]` (int8) and `action_masks()` (bool) say which are legal; once the cell is complete none is.
 
     ## Observation Space
 
-    `MultiDiscrete([choices + 1, ...])`, int8, one entry per decision; for NAS-Bench-201 `MultiDiscrete([6] * 6)`.
-    0 is an open decision, `k + 1` the option `k`.
+    `MultiDiscrete([choices + 1, ...])`, int8, one entry per decision; for NAS-Bench-201 `MultiDiscrete([6] * 6)`, for
+    NATS-SSS `MultiDiscrete([9] * 5)`. 0 is an open decision, `k + 1` the option `k`.
 
     ## Rewards
 

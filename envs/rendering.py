@@ -1,4 +1,7 @@
-"""Cells drawn as labelled graphs: as text, and as pictures with matplotlib, which is imported when one is drawn."""
+"""Cells drawn as labelled graphs, sizes as bars: as text, and as pictures with matplotlib.
+
+It is imported when a picture is drawn.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nasgym.envs.bars import bar_lines, draw_bars, is_sized
 from nasgym.spaces import CellGraph, Space
 from nasgym.task import Result, Task
 
@@ -55,14 +59,8 @@ def draw(space: Space, genotype: NDArray[np.integer], caption: str, mode: str) -
 
 
 def text(space: Space, genotype: NDArray[np.integer], caption: str = "") -> str:
-    """Return the cell as lines of text, one per edge; once it is complete its architecture string follows."""
-    graph = space.graph(genotype)
-    names = max(len(name) for name in graph.nodes)
-    labels = max((len(label) for _, _, label in graph.edges), default=0)
-    lines = [
-        f"{graph.nodes[s]:>{names}} ──{f' {label} ' if label else '':─<{labels + 2}}──▶ {graph.nodes[t]}"
-        for s, t, label in graph.edges
-    ]
+    """Return the cell as lines of text, one per edge or size; once it is complete its architecture string follows."""
+    lines = bar_lines(space, genotype) if is_sized(space) else _edge_lines(space.graph(genotype))
     if (np.asarray(genotype) >= 0).all():
         lines += space.to_str(np.asarray(genotype)[None])
     return "\n".join([*lines, caption] if caption else lines)
@@ -72,7 +70,7 @@ def picture(space: Space, genotype: NDArray[np.integer], caption: str = "") -> N
     """Return the cell as an image ``uint8[height, width, 3]``."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    figure = _figure(space.graph(genotype), space.name, caption)
+    figure = _figure(space, genotype, caption)
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     return np.array(canvas.buffer_rgba())[..., :3]
@@ -80,20 +78,39 @@ def picture(space: Space, genotype: NDArray[np.integer], caption: str = "") -> N
 
 def save_cell_picture(space: Space, genotype: NDArray[np.integer], path: Path | str, caption: str = "") -> None:
     """Write the picture of a cell to a file; its ending (``.png``, ``.svg``, ``.pdf``) says in which form."""
-    _figure(space.graph(genotype), space.name, caption).savefig(path, dpi=2 * _DPI)
+    _figure(space, genotype, caption).savefig(path, dpi=2 * _DPI)
+
+
+def _edge_lines(graph: CellGraph) -> list[str]:
+    names = max(len(name) for name in graph.nodes)
+    labels = max((len(label) for _, _, label in graph.edges), default=0)
+    return [
+        f"{graph.nodes[s]:>{names}} ──{f' {label} ' if label else '':─<{labels + 2}}──▶ {graph.nodes[t]}"
+        for s, t, label in graph.edges
+    ]
 
 
 def _percent(accuracy: float) -> str:
     return f"{100 * accuracy:.2f}%"
 
 
-def _figure(graph: CellGraph, title: str, caption: str) -> Figure:
-    """Draw a graph with its nodes on a line and its edges as arcs, the longer the higher, above and below in turn."""
+def _figure(space: Space, genotype: NDArray[np.integer], caption: str) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor=_PAPER)
     axes = figure.add_axes(_AXES)
     axes.set_axis_off()
+    if is_sized(space):
+        draw_bars(axes, space, genotype)
+    else:
+        _draw_graph(axes, space.graph(genotype))
+    figure.text(0.03, 0.93, space.name, color=_INK, fontsize=13, fontweight="bold")
+    figure.text(0.5, 0.035, caption, color=_INK, fontsize=11 if len(caption) < 75 else 8, ha="center")
+    return figure
+
+
+def _draw_graph(axes: Any, graph: CellGraph) -> None:
+    """Draw a graph with its nodes on a line and its edges as arcs, the longer the higher, above and below in turn."""
     n = len(graph.nodes)
     height = (n - 1 + 2 * _MARGIN) * _SIZE[1] * _AXES[3] / (_SIZE[0] * _AXES[2]) / 2  # equal units on both axes
     axes.set_xlim(-_MARGIN, n - 1 + _MARGIN)
@@ -105,9 +122,6 @@ def _figure(graph: CellGraph, title: str, caption: str) -> Figure:
         _draw_edge(axes, (source, target), label, rise, clear=clear, dead=not {source, target} <= live)
     for node, name in enumerate(graph.nodes):
         _draw_node(axes, node, name, dead=node not in live)
-    figure.text(0.03, 0.93, title, color=_INK, fontsize=13, fontweight="bold")
-    figure.text(0.5, 0.035, caption, color=_INK, fontsize=11 if len(caption) < 75 else 8, ha="center")
-    return figure
 
 
 def _rises(graph: CellGraph, height: float) -> list[float]:

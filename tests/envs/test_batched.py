@@ -116,6 +116,16 @@ def test_first_cells_are_evaluated_in_the_same_order(mode: AutoresetMode) -> Non
 
 
 @MODES
+@pytest.mark.parametrize("env_id", ["nasgym/NATS-SSS-v0", "nasgym/NATS-SSS-Edit-v0"])
+def test_it_equals_them_in_the_space_of_sizes(env_id: str, mode: AutoresetMode) -> None:
+    for budget, overshoot in itertools.product((None, 155.0), (False, True)):
+        tasks = [synthetic_task("nats-sss", budget=budget) for _ in range(2)]
+        for task in tasks:
+            task.clock.overshoot = overshoot
+        compare(env_id, mode, tasks, info_strings=True)
+
+
+@MODES
 @pytest.mark.parametrize("env_id", ["nasgym/NB201-v0", "nasgym/NB201-Edit-v0"])
 def test_it_equals_them_where_choices_forbid_each_other(env_id: str, mode: AutoresetMode, toy: Task) -> None:
     tasks = [synthetic_task(toy.space, budget=300.0) for _ in range(2)]

@@ -8,12 +8,13 @@ import gymnasium
 import numpy as np
 import pytest
 
+from nasgym.envs.bars import is_sized
 from nasgym.envs.construct import ConstructEnv
 from nasgym.envs.rendering import DEAD, _live_nodes, picture, save_cell_picture, text
-from nasgym.spaces import CellGraph, get_space
+from nasgym.spaces import CellGraph, Space, get_space
 from nasgym.testing import synthetic_task
 
-NB201 = get_space("nb201")
+NB201, SIZES = get_space("nb201"), get_space("nats-sss")
 OPEN = np.array([3, 0, -1, 1, -1, -1])
 DONE = np.array([3, 0, 1, 1, 2, 4])
 
@@ -25,12 +26,43 @@ def test_text_has_a_line_per_edge_and_the_string_of_a_complete_cell() -> None:
     assert text(NB201, DONE).splitlines()[-1] == NB201.to_str(DONE[None])[0]
 
 
-def test_pictures_of_different_cells_differ() -> None:
-    pictures = [picture(NB201, cell) for cell in (OPEN, DONE, np.full(6, -1), np.zeros(6, dtype=int))]
+def test_sizes_are_lines_of_bars_as_long_as_they_are_large() -> None:
+    lines = text(SIZES, np.array([0, 7, 2, -1, -1]), "caption").splitlines()
+    assert lines[0] == f"cell 1  ▶ {'█' * 4} 8" and lines[1] == f"block 1 ▶ {'█' * 32} 64"
+    assert lines[2] == f"cell 2  ▶ {'█' * 12} 24" and lines[3:] == ["block 2 ▶ ?", "cell 3  ▶ ?", "caption"]
+    assert text(SIZES, np.array([0, 7, 2, 1, 0])).splitlines()[-1] == "8:64:24:16:8"
+
+
+def test_only_options_that_are_numbers_are_drawn_as_bars() -> None:
+    assert is_sized(SIZES) and not is_sized(NB201)
+
+
+def _coloured_rows(size: int) -> int:
+    """Return how many rows of the picture the bar of the last layer fills."""
+    frame = picture(SIZES, np.array([0, 0, 0, 0, size])).astype(int)
+    columns = frame[:, frame.shape[1] * 5 // 6 :]  # past the bar of the layer before it
+    return int((np.ptp(columns, axis=2) > 60).any(axis=1).sum())
+
+
+def test_a_bar_is_as_high_as_its_size() -> None:
+    heights = np.array([_coloured_rows(size) for size in range(8)])
+    assert heights[7] > 150
+    assert np.abs(heights - heights[7] * np.arange(1, 9) / 8).max() < 2, "proportional, but for pixels at the edge"
+
+
+@pytest.mark.parametrize(
+    ("space", "cells"),
+    [
+        (NB201, (OPEN, DONE, np.full(6, -1), np.zeros(6, dtype=int))),
+        (SIZES, (np.full(5, -1), np.array([0, 7, 2, -1, -1]), np.array([0, 7, 2, 1, 0]), np.array([0, 7, 2, 1, 1]))),
+    ],
+)
+def test_pictures_of_different_cells_differ(space: Space, cells: tuple[np.ndarray, ...]) -> None:
+    pictures = [picture(space, cell) for cell in cells]
     assert all(p.dtype == np.uint8 and p.shape == pictures[0].shape for p in pictures)
     for i, one in enumerate(pictures):
         assert all((one != other).any() for other in pictures[i + 1 :])
-    assert np.array_equal(picture(NB201, DONE), pictures[1]), "the same cell, the same picture"
+    assert np.array_equal(picture(space, cells[1]), pictures[1]), "the same cell, the same picture"
 
 
 def test_what_cannot_reach_the_output_is_dead() -> None:

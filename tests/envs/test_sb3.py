@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 from nasgym.envs.sb3 import SB3VecEnv, StopAtBudget, make_sb3_env
 from nasgym.envs.vector import ConstructVectorEnv
 from nasgym.errors import InvalidSetting
+from nasgym.spaces import space_names
 from nasgym.task import Task
 from nasgym.testing import synthetic_task
 
@@ -30,12 +31,13 @@ ALGORITHMS: list[tuple[Any, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("algorithm", "settings"), ALGORITHMS, ids=[a.__name__ for a, _ in ALGORITHMS])
 @pytest.mark.parametrize("edit", [False, True], ids=["construct", "edit"])
-def test_it_learns_until_the_budget_is_spent(algorithm: Any, settings: dict[str, Any], edit: bool) -> None:
-    task = synthetic_task(budget=600.0)
+@pytest.mark.parametrize("space", space_names())
+def test_it_learns_until_the_budget_is_spent(algorithm: Any, settings: dict[str, Any], edit: bool, space: str) -> None:
+    task = synthetic_task(space, budget=600.0)
     model = algorithm("MlpPolicy", make_sb3_env(task, 8, edit=edit), seed=0, **settings)
     model.learn(10_000, callback=StopAtBudget())
     assert task.exhausted and task.evaluations == 60
-    assert model.num_timesteps == (64 if edit else 384)
+    assert model.num_timesteps == 64 * (1 if edit else task.space.num_decisions)
 
 
 @pytest.mark.parametrize("algorithm", [MaskablePPO])
