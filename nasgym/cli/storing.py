@@ -114,9 +114,9 @@ def verify(store: StorePath = None) -> None:
     Example:
       nasgym store verify
     """  # noqa: D301 - \b keeps the lines of an example apart
-    from nasgym.store import Store
+    from nasgym.store import open_store
 
-    opened = Store(store)
+    opened = open_store(store)
     problems = opened.verify()
     for problem in problems:
         typer.secho(f"error: {problem}", fg="red", err=True)
@@ -141,9 +141,9 @@ def export(
       nasgym store export results.nasgym
       nasgym store export digits.nasgym --table nb201/cluttered-digits/cluttered-digits-10
     """  # noqa: D301 - \b keeps the lines of an example apart
-    from nasgym.store import Store, TableKey
+    from nasgym.store import TableKey, open_store
 
-    opened = Store(store)
+    opened = open_store(store)
     keys = None if table is None else [TableKey.parse(text) for text in table]
     for key in keys or ():
         if key not in opened:
