@@ -214,7 +214,8 @@ class _BundleCell(nn.Module):
             for target, start, end in call.spans:
                 if target not in nodes:
                     nodes[target] = torch.zeros_like(first)
-                nodes[target].index_add_(1, call.members[start:end], values[:, start:end])
+                part = values[:, start:end].to(first.dtype)  # under autocast operations differ in theirs
+                nodes[target].index_add_(1, call.members[start:end], part)
         output = nodes.get(_OUTPUT)
         return torch.zeros_like(x) if output is None else output.flatten(1, 2)
 

@@ -1,0 +1,385 @@
+"""Ways to take a training step, side by side: what the engines do, and what they might do instead.
+
+    OMP_NUM_THREADS=1 python benchmarks/training_alternatives.py
+    python benchmarks/training_alternatives.py --device cuda --recipe nb201-12 --members 16 64 256
+    OMP_NUM_THREADS=1 python benchmarks/training_alternatives.py --accuracy 10
+
+Every way takes whole steps (forward, backward, optimiser) of the same random cells on the same made-up images. The ways
+take turns, round by round, so that a machine with other work treats them alike. On a CPU the seconds are those of its
+cores (children included: a compiler is one), on a GPU those between two events. "First" is the first step, which pays
+for compilation and capture; "a training" is that step and all others of the recipe, without evaluations. "Against" is
+the median over cells of the ratio to the eager step of as many networks, both in the same round. ``--accuracy`` trains
+cells whole instead, in float32 and under bfloat16 autocast.
+
+It needs torch, numpy and the training rooms of nasgym, nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.mkdtemp())  # every compilation is paid for, none remembered
+os.environ.setdefault("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+import nasgym.networks.bundle as bundle_room
+from nasgym.networks.bundle import BundleNetwork
+from nasgym.networks.initial import initial_weights, seeded_network
+from nasgym.recipes import DATASETS, RECIPES, Recipe, get_recipe
+from nasgym.spaces import NB201, Macro
+from nasgym.training.bundle_compiler import load_kernels
+from nasgym.training.bundle_native import NativeNetwork
+from nasgym.training.loop import make_optimizer
+
+Step = Callable[[], object]
+SPACE = NB201()
+REFERENCE = "eager, channels last"
+
+
+class Setting(NamedTuple):
+    """What all ways have in common."""
+
+    recipe: Recipe
+    macro: Macro
+    steps: int  # of a whole training
+    device: torch.device
+
+    @classmethod
+    def of(cls, recipe: Recipe, device: torch.device) -> Setting:
+        """Return the setting of a recipe on its data set."""
+        data = next(d for d in DATASETS.values() if d.recipe == recipe.name)
+        steps = recipe.epochs * -(-data.sizes[0] // recipe.batch_size)
+        return cls(recipe, recipe.macro(data.classes, data.channels, data.resolution), steps, device)
+
+    def batch(self, members: int) -> tuple[Tensor, Tensor]:
+        """Return made-up images ``[m, b, c, h, w]`` and labels ``[m, b]``."""
+        generator, macro = torch.Generator().manual_seed(0), self.macro
+        shape = (members, self.recipe.batch_size)
+        images = torch.randn(*shape, macro.in_channels, macro.resolution, macro.resolution, generator=generator)
+        return images.to(self.device), torch.randint(macro.classes, shape, generator=generator).to(self.device)
+
+
+def torch_step(setting: Setting, network: nn.Module, images: Tensor, labels: Tensor, half: bool = False) -> Step:
+    """Return a step of one network or of a bundle."""
+    network.train()
+    optimizer, size = make_optimizer(network, setting.recipe), labels.shape[-1]
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(setting.device.type, torch.bfloat16, enabled=half):
+            logits = network(images)
+        flat = logits.float().flatten(0, -2)
+        torch.autograd.backward(functional.cross_entropy(flat, labels.flatten(), reduction="sum") / size)
+        optimizer.step()
+
+    return step
+
+
+def graphed(step: Step) -> Step:
+    """Return the step as a captured CUDA graph."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay
+
+
+# ---- one network alone
+
+
+def solo(
+    setting: Setting,
+    row: NDArray[np.int8],
+    layout: torch.memory_format = torch.channels_last,
+    half: bool = False,
+    mode: str | None = None,
+) -> Step:
+    network = seeded_network(SPACE, row, setting.macro, 0).to(setting.device, memory_format=layout)
+    images, labels = setting.batch(1)
+    made = torch.compile(network, mode=mode) if mode else network
+    return torch_step(setting, made, images[0].to(memory_format=layout), labels[0], half)
+
+
+def kernels(setting: Setting, row: NDArray[np.int8]) -> Step:
+    library = load_kernels()
+    assert library is not None, "there is a C compiler"
+    network = NativeNetwork(library, row, setting.macro, setting.recipe)
+    network.load(initial_weights(row, setting.macro, 0))
+    batch = setting.batch(1)
+    return lambda: network.train_epoch([batch], setting.recipe.learning_rate)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def on_threads(step: Step, count: int) -> Step:
+    def run() -> None:
+        with threads(count):
+            step()
+
+    return run
+
+
+def solo_ways(setting: Setting, row: NDArray[np.int8], compile_too: bool) -> dict[str, Step]:
+    """Return the ways of one cell; the first is the reference."""
+    last = torch.channels_last
+    ways = {
+        REFERENCE: solo(setting, row),
+        "eager, channels first": solo(setting, row, torch.contiguous_format),
+        "eager, bfloat16 autocast": solo(setting, row, half=True),
+    }
+    if setting.device.type == "cpu":
+        ways["eager, two threads"] = on_threads(solo(setting, row), 2)
+        if load_kernels() is not None:
+            ways["compiled kernels"] = kernels(setting, row)
+    if setting.device.type == "cuda":
+        ways["eager, CUDA graph"] = graphed(solo(setting, row))
+        ways["eager, bfloat16, CUDA graph"] = graphed(solo(setting, row, half=True))
+    if compile_too:
+        ways["torch.compile"] = solo(setting, row, last, mode="default")
+        ways["torch.compile, reduce-overhead"] = solo(setting, row, last, mode="reduce-overhead")
+    return ways
+
+
+# ---- many networks at once
+
+
+class Vmapped(nn.Module):
+    """Networks of one cell by `torch.vmap` over their stacked weights; running statistics are stacked, too."""
+
+    def __init__(self, setting: Setting, row: NDArray[np.int8], members: int) -> None:
+        super().__init__()
+        models = [seeded_network(SPACE, row, setting.macro, seed).to(setting.device) for seed in range(members)]
+        parameters, self._statistics = torch.func.stack_module_state(models)
+        self._names, self.stacked = list(parameters), nn.ParameterList(parameters.values())
+        self._base = [models[0].to("meta")]  # in a list: its parameters are not this module's
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map ``[m, b, c, h, w]`` to logits ``[m, b, classes]``."""
+        weights = dict(zip(self._names, self.stacked, strict=True))
+
+        def one(own: dict[str, Tensor], statistics: dict[str, Tensor], x: Tensor) -> Tensor:
+            return torch.func.functional_call(self._base[0].train(), (own, statistics), (x,))
+
+        return torch.vmap(one)(weights, self._statistics, images)
+
+
+def products(
+    x: Tensor, weight: Tensor, bias: None = None, stride: int = 1, padding: int = 0, groups: int = 1
+) -> Tensor:
+    """Return a grouped convolution as batched matrix products over unfolded patches."""
+    kernel = weight.shape[-1]
+    patches = functional.unfold(x, kernel, padding=padding, stride=stride)
+    patches = patches.view(len(x), groups, -1, patches.shape[-1]).transpose(0, 1)  # [g, b, i, pixels]
+    rows = weight.view(groups, 1, weight.shape[0] // groups, -1)
+    side = (x.shape[-1] + 2 * padding - kernel) // stride + 1
+    return (rows @ patches).transpose(0, 1).reshape(len(x), -1, side, side)
+
+
+def by_products(step: Step) -> Step:
+    """Return a step of a bundle whose convolutions are matrix products."""
+    names = ("relu", "batch_norm", "avg_pool2d")
+    other = SimpleNamespace(conv2d=products, **{name: getattr(functional, name) for name in names})
+
+    def run() -> None:
+        bundle_room.functional = other  # type: ignore[assignment]
+        try:
+            step()
+        finally:
+            bundle_room.functional = functional
+
+    return run
+
+
+def bundle_ways(setting: Setting, rows: NDArray[np.int8], compile_too: bool) -> dict[str, Step]:
+    """Return the ways of a bundle; the first is the reference: one network after the other."""
+    members = len(rows)
+    images, labels = setting.batch(members)
+
+    def stacked(own: NDArray[np.int8] = rows, half: bool = False, mode: str | None = None, last: bool = False) -> Step:
+        network: nn.Module = BundleNetwork(own, setting.macro, range(members)).to(setting.device)
+        network = network.to(memory_format=torch.channels_last) if last else network
+        return torch_step(setting, torch.compile(network, mode=mode) if mode else network, images, labels, half)
+
+    alone, one = [solo(setting, row) for row in rows], solo(setting, rows[0])
+    same = np.repeat(rows[:1], members, axis=0)
+    ways: dict[str, Step] = {
+        f"{REFERENCE}, one by one": lambda: [step() for step in alone],
+        "stacked": stacked(),
+        "stacked, weights channels last": stacked(last=True),
+        "stacked, bfloat16 autocast": stacked(half=True),
+        "stacked, products of unfolded patches": by_products(stacked()),
+        "one cell, one by one": lambda: [one() for _ in range(members)],
+        "one cell, stacked": stacked(same),
+        "one cell, vmap": torch_step(setting, Vmapped(setting, rows[0], members), images, labels),
+    }
+    if setting.device.type == "cuda":
+        ways["stacked, CUDA graph"] = graphed(stacked())
+        ways["stacked, bfloat16, CUDA graph"] = graphed(stacked(half=True))
+    if compile_too:
+        ways["stacked, torch.compile"] = stacked(mode="default")
+    return ways
+
+
+# ---- measuring
+
+
+def seconds(step: Step, count: int, device: torch.device) -> float:
+    """Return the seconds of one step, mean of ``count``."""
+    if device.type == "cuda":
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        for _ in range(count):
+            step()
+        end.record()
+        torch.cuda.synchronize()
+        return start.elapsed_time(end) / 1000 / count
+    before = cpu_seconds()
+    for _ in range(count):
+        step()
+    return (cpu_seconds() - before) / count
+
+
+def cpu_seconds() -> float:
+    """Return the CPU seconds of this process and of its children that have ended."""
+    return time.process_time() + sum(os.times()[2:4])
+
+
+def first(step: Step, device: torch.device) -> float:
+    """Return the seconds of the first step, with whatever is made for it."""
+    if device.type != "cuda":
+        return seconds(step, 1, device)
+    start = time.perf_counter()
+    step()
+    torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+class Result(NamedTuple):
+    """One way on one cell or bundle: seconds of the first step, and of a step in each round."""
+
+    first: float
+    rounds: list[float]
+
+
+def measure(ways: dict[str, Step], rounds: int, count: int, device: torch.device) -> dict[str, Result]:
+    """Time all ways in turns."""
+    found = {name: Result(first(step, device), []) for name, step in ways.items()}
+    for step in ways.values():
+        seconds(step, 2, device)
+    for _, (name, step) in itertools.product(range(rounds), ways.items()):
+        found[name].rounds.append(seconds(step, count, device))
+    return found
+
+
+def report(results: Sequence[dict[str, Result]], setting: Setting, members: int) -> None:
+    """Print a row per way, all figures per network."""
+    print("| way | n | step, ms | against | first, s | a training, s | images per second |")
+    print("|---|---|---|---|---|---|---|")
+    for name in dict.fromkeys(name for own in results for name in own):
+        own = [result for result in results if name in result]
+        reference = "one cell, one by one" if name.startswith("one cell") else next(iter(own[0]))
+        ratio = [a / b for r in own for a, b in zip(r[name].rounds, r[reference].rounds, strict=True)]
+        step = statistics.mean(statistics.median(r[name].rounds) for r in own) / members
+        start = statistics.mean(r[name].first for r in own) / members
+        n, whole = sum(len(r[name].rounds) for r in own), start + (setting.steps - 1) * step
+        figures = f"{step * 1e3:.3g} | {statistics.median(ratio):.2f} | {start:.3g} | {whole:.3g}"
+        print(f"| {name} | {n} | {figures} | {setting.recipe.batch_size / step:,.0f} |", flush=True)
+
+
+def accuracy(recipe: Recipe, count: int, device: str, seed: int) -> None:
+    """Train cells whole in float32 and under bfloat16 autocast; print seconds and accuracies."""
+    from nasgym.training import Trainer
+
+    trainer = Trainer(SPACE, "cluttered-digits", recipe, device=device, engine="eager")
+    clock = cpu_seconds if trainer.device.type == "cpu" else time.perf_counter
+    print("| cell | float32 valid | bfloat16 valid | float32, s | bfloat16, s |\n|---|---|---|---|---|")
+    pairs: list[tuple[float, float, float, float]] = []
+    for row in SPACE.sample(np.random.default_rng(seed), count):
+        values, spent = [], []
+        for half in (False, True):
+            start = clock()
+            with torch.autocast(trainer.device.type, torch.bfloat16, enabled=half):
+                values.append(float(trainer(row, 0).valid_accuracy or 0))
+            spent.append(clock() - start)
+        pairs.append((*values, *spent))
+        print(f"| {int(SPACE.index(row[None])[0])} | " + " | ".join(f"{v:.4f}" for v in pairs[-1]) + " |", flush=True)
+    table = np.array(pairs)
+    difference = table[:, 1] - table[:, 0]
+    error = difference.std(ddof=1) / np.sqrt(count)
+    print(f"mean difference of accuracy {difference.mean():+.4f}, standard error {error:.4f} (n={count})")
+    print(f"seconds under bfloat16 / in float32: {np.median(table[:, 3] / table[:, 2]):.2f} (median)")
+
+
+def hardware(device: torch.device) -> str:
+    """Return the device, the number of cores, and the versions that matter."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor() or platform.machine()
+    card = f"{torch.cuda.get_device_name(device)}; " if device.type == "cuda" else ""
+    load = f", load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
+    return f"{card}{name}, {os.cpu_count()} cores{load}; torch {torch.__version__}, Python {platform.python_version()}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--recipe", choices=list(RECIPES), default="cluttered-digits-10")
+    parser.add_argument("--cells", type=int, default=4, help="random cells trained alone; bundles are this often made")
+    parser.add_argument("--members", type=int, nargs="*", default=[4], help="networks of a bundle; none: no bundles")
+    parser.add_argument("--compile", type=int, default=1, help="of how many cells torch.compile is tried")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=5, help="per round")
+    parser.add_argument("--accuracy", type=int, default=0, metavar="CELLS", help="train so many cells whole instead")
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    setting = Setting.of(get_recipe(chosen.recipe), torch.device(chosen.device))
+    print(f"{hardware(setting.device)}, {torch.get_num_threads()} threads")
+    if chosen.accuracy:
+        accuracy(setting.recipe, chosen.accuracy, chosen.device, chosen.seed)
+        return
+    stream, results = np.random.default_rng(chosen.seed), []
+    name, batch = setting.recipe.name, setting.recipe.batch_size
+    print(f"\n{name}, batch {batch}: one network alone, {chosen.cells} random cells\n")
+    for number, row in enumerate(SPACE.sample(stream, chosen.cells)):
+        ways = solo_ways(setting, row, number < chosen.compile)
+        results.append(measure(ways, chosen.rounds, chosen.steps, setting.device))
+    report(results, setting, 1)
+    for members in chosen.members:
+        print(f"\nBundles of {members} random cells; figures are shares of one network\n")
+        rows = [SPACE.sample(stream, members) for _ in range(max(chosen.cells // members, 1))]
+        made = (bundle_ways(setting, own, number < chosen.compile) for number, own in enumerate(rows))
+        report([measure(ways, chosen.rounds, chosen.steps, setting.device) for ways in made], setting, members)
+
+
+if __name__ == "__main__":
+    main()
