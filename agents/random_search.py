@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
+from nasgym.agents._workers import Job, keep_busy
 from nasgym.agents.base import Agent, begin, check_settings, setting
+from nasgym.spaces import Genotypes
 from nasgym.task import Task
 
 __all__ = ["RandomSearch"]
@@ -28,13 +33,22 @@ class RandomSearch(Agent):
     def search(self, task: Task, seed: int) -> None:
         """Spend the task's budget."""
         rng = begin(task, seed)
-        drawn = task.space.sample(rng, _DRAWN)
-        at = 0
-        while not task.exhausted:
-            if at == _DRAWN:
-                drawn, at = task.space.sample(rng, _DRAWN), 0
-            task.evaluate(drawn[at : at + self.block])
-            at += len(drawn[at : at + self.block])
+        if task.workers > 1:
+            rows = (row for block in _blocks(task, rng, _DRAWN) for row in block)
+            keep_busy(task, lambda: Job(next(rows)), lambda job, result: None)
+            return
+        for block in _blocks(task, rng, self.block):
+            if task.exhausted:
+                return
+            task.evaluate(block)
 
 
 _DRAWN = 1024  # drawn at once whatever the block, so that the block does not change the sequence
+
+
+def _blocks(task: Task, rng: np.random.Generator, size: int) -> Iterator[Genotypes]:
+    """Draw without end, in blocks of at most ``size``."""
+    while True:
+        drawn = task.space.sample(rng, _DRAWN)
+        for first in range(0, _DRAWN, size):
+            yield drawn[first : first + size]

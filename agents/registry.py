@@ -32,6 +32,9 @@ _BUILT_IN: Mapping[str, str] = MappingProxyType(
         "a2c": "nasgym.agents.a2c:A2C",
         "dqn": "nasgym.agents.dqn:DQN",
         "maskable_ppo": "nasgym.agents.maskable_ppo:MaskablePPO",
+        "successive_halving": "nasgym.agents.successive_halving:SuccessiveHalving",
+        "hyperband": "nasgym.agents.hyperband:Hyperband",
+        "asha": "nasgym.agents.asha:ASHA",
     }
 )
 _FILE = re.compile(r"^(?P<path>.+\.py)(?::(?P<name>[^:\\/]*))?(?::(?P<preset>[^:]*))?$")

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from nasgym.agents._workers import Job, keep_busy
 from nasgym.agents.base import Agent, begin, check_settings, setting
 from nasgym.spaces import Genotypes
 from nasgym.task import Task
@@ -21,7 +22,8 @@ __all__ = ["RegularizedEvolution"]
 class RegularizedEvolution(Agent):
     """Keep a population; mutate the best of a random sample of it; the child replaces the oldest member.
 
-    The first members are drawn uniformly. The mutation is the search space's published one.
+    The first members are drawn uniformly. The mutation is the search space's published one. Several simulated workers
+    do not wait for each other: a child has its parent among the results that are in when its worker is free.
     """
 
     name: ClassVar[str] = "regularized_evolution"
@@ -50,17 +52,17 @@ class RegularizedEvolution(Agent):
         """Spend the task's budget."""
         rng = begin(task, seed)
         alive: deque[tuple[float, Genotypes]] = deque(maxlen=self.population)  # a full deque drops its oldest member
-        for member in task.space.sample(rng, self.population)[:, None]:
-            alive.append((_evaluate(task, member), member))
-        while not task.exhausted:
-            child = task.space.mutate(rng, self._parent(rng, alive))
-            alive.append((_evaluate(task, child), child))
+        first = iter(task.space.sample(rng, self.population))
+
+        def ask() -> Job:
+            member = next(first, None)
+            if member is None:  # without any result yet, on more workers than members: one more drawn uniformly
+                (member,) = task.space.mutate(rng, self._parent(rng, alive)) if alive else task.space.sample(rng, 1)
+            return Job(member)
+
+        keep_busy(task, ask, lambda job, result: alive.append((result.accuracy, job.genotype[None])))
 
     def _parent(self, rng: np.random.Generator, alive: deque[tuple[float, Genotypes]]) -> Genotypes:
         """Return the best of a sample, ``int8[1, num_decisions]``; the first drawn wins a tie."""
         drawn = rng.integers(0, len(alive), size=self.sample).tolist()
         return max((alive[i] for i in drawn), key=lambda member: member[0])[1]
-
-
-def _evaluate(task: Task, member: Genotypes) -> float:
-    return float(task.evaluate(member).accuracies[0])

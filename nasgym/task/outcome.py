@@ -26,6 +26,7 @@ class Result(NamedTuple):
         epochs: Epochs it was read at; 0 is the whole training.
         finished: Simulated time at which the result came in.
         counted: False where the budget refused the evaluation: it did not run.
+        job: Which evaluation it is, counted from 0 in the order in which they started; -1 where it did not run.
     """
 
     index: int  # type: ignore[assignment]  # hides tuple.index, which has no use here
@@ -35,6 +36,7 @@ class Result(NamedTuple):
     epochs: int
     finished: float
     counted: bool
+    job: int = -1
 
 
 class Outcome(NamedTuple):

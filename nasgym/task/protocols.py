@@ -47,6 +47,8 @@ class Protocol:
         seeds: Which stored training answers an evaluation.
         overshoot: Whether an evaluation that starts within the budget may end after it.
         charge_repeats: Whether an architecture is charged again when it is evaluated again.
+        resumes: Whether a training that was stopped after some epochs can go on, so that only the rest is charged:
+            where its epochs are one curve, and not trainings of their own.
         budgets: Published budget in simulated seconds by data set; ``"*"`` stands for all others.
         published: Figures that the source prints, for reports to show beside their own.
     """
@@ -61,6 +63,7 @@ class Protocol:
     seeds: SeedPolicy = "random"
     overshoot: bool = False
     charge_repeats: bool = True
+    resumes: bool = True
     budgets: Mapping[str, float] = field(default_factory=dict)
     published: tuple[Published, ...] = ()
 

@@ -9,7 +9,7 @@ import operator
 import numpy as np
 from numpy.typing import NDArray
 
-from nasgym.benchmark import Benchmark, TableView, check_seed_policy
+from nasgym.benchmark import AGGREGATE, Benchmark, SeedPolicy, TableView, check_seed_policy
 from nasgym.errors import InvalidArchitecture, InvalidSetting, MissingResult
 from nasgym.spaces import Indices, Space
 from nasgym.spaces.base import check_genotypes
@@ -99,6 +99,11 @@ class Task:
         return self.clock.workers
 
     @property
+    def epochs(self) -> int | None:
+        """Epochs of a whole evaluation, or None for a recipe that nasgym does not know."""
+        return self.protocol.epoch or self.benchmark.epochs
+
+    @property
     def seconds(self) -> float:
         """Simulated seconds so far."""
         return self.clock.now
@@ -157,35 +162,41 @@ class Task:
         finished = self.clock.charge(seconds)
         if finished is None:
             return refused(index, self.clock.now)
+        result = Result(index, accuracy, seconds, seed, 0, finished, True, self._started)
         self._started += 1
-        result = Result(index, accuracy, seconds, seed, 0, finished, True)
         self._count(result)
         return result
 
-    def submit(self, genotype: NDArray[np.integer], epochs: int | None = None) -> bool:
+    def submit(self, genotype: NDArray[np.integer], epochs: int | None = None, *, resume: Result | None = None) -> bool:
         """Start an evaluation on the simulated worker that is free first.
+
+        The number of the job, which `Result.job` brings back, is ``evaluations + running`` before the call.
 
         Args:
             genotype: ``int8[num_decisions]``.
             epochs: Train for so many epochs only; None: all of the protocol's.
+            resume: An earlier result of this architecture after fewer epochs: that training goes on, and the rest of
+                it is charged. Where the protocol says that trainings cannot go on, a new one is charged as a whole.
 
         Returns:
             False where the budget refuses it; then nothing is running that was not running before.
 
         Raises:
-            InvalidSetting: ``epochs`` is not in 1..the recipe's.
+            InvalidSetting: ``epochs`` is not in 1..the recipe's, or ``resume`` is not an earlier part of this training.
         """
         if epochs is not None:
             self.benchmark.check_epoch(epochs)
-            epochs = None if epochs == (self.protocol.epoch or self.benchmark.epochs) else epochs
+            epochs = None if epochs == self.epochs else epochs
         if self.clock.exhausted:
             return False
         index = int(self._indices(np.asarray(genotype)[None])[0])
-        accuracy, seconds, seed = self._read(index, epochs)
+        if resume is not None:
+            _check_resumed(resume, index, epochs)
+        accuracy, seconds, seed = self._read(index, epochs, resume if self.protocol.resumes else None)
         finished = self.clock.start(seconds)
         if finished is None:
             return False
-        result = Result(index, accuracy, seconds, seed, epochs or 0, finished, True)
+        result = Result(index, accuracy, seconds, seed, epochs or 0, finished, True, self._started)
         heapq.heappush(self._pending, (finished, self._started, result))
         self._started += 1
         return True
@@ -215,9 +226,9 @@ class Task:
             )
         return self.space.index(rows)
 
-    def _read(self, index: int, epochs: int | None) -> tuple[float, float, int]:
+    def _read(self, index: int, epochs: int | None, resume: Result | None = None) -> tuple[float, float, int]:
         """Return accuracy, seconds to charge and seed of the next evaluation, training it where it is missing."""
-        view, slot = self._find(index, epochs)
+        view, slot = self._find(index, epochs, None if resume is None else resume.seed)
         if (
             not math.isinf(self.clock.budget)
             and not view.has_all(_COSTS)
@@ -225,13 +236,25 @@ class Task:
         ):
             raise MissingResult(self._unknown(index, _COSTS[0], epochs))
         seconds = view.total_one(_COSTS, slot, index)
+        if resume is not None:
+            seconds -= self._trained(resume)
         if not self.protocol.charge_repeats:
             seconds = self._unless_charged(index, epochs, seconds)
         return view.value(self.protocol.metric, slot, index), seconds, view.seeds.item(slot)
 
-    def _find(self, index: int, epochs: int | None) -> tuple[TableView, int]:
-        """Return the view and the row that answer the next evaluation, trained now where it is missing."""
-        number, metric, seeds = self._draws.one(self._started), self.protocol.metric, self.protocol.seeds
+    def _trained(self, paused: Result) -> float:
+        """Return the seconds that a paused training has taken, without its validation."""
+        view = self._view(paused.epochs)
+        seconds = view.value(_COSTS[0], view.slot(paused.index, _policy(paused.seed), 0), paused.index)
+        return 0.0 if math.isnan(seconds) else seconds
+
+    def _find(self, index: int, epochs: int | None, seed: int | None = None) -> tuple[TableView, int]:
+        """Return the view and the row that answer the next evaluation, trained now where it is missing.
+
+        A ``seed`` names the training that answers; None: as the protocol says.
+        """
+        number, metric = self._draws.one(self._started), self.protocol.metric
+        seeds = self.protocol.seeds if seed is None else _policy(seed)
         view = self._view(epochs)
         slot = view.slot(index, seeds, number)
         if math.isnan(view.value(metric, slot, index)):
@@ -347,12 +370,28 @@ class Task:
     def _unknown(self, index: int, metric: str, epochs: int | None) -> str:
         epoch = epochs or self.protocol.epoch
         at = "" if epoch is None else f" at epoch {epoch}"
-        remedy = (
-            "A budget in seconds needs train_seconds: import them, or search without a budget."
-            if metric == _COSTS[0]
-            else "A result is stored, but without that: import it, or search by another epoch, recipe or seed."
-        )
+        remedy = "A result is stored, but without that: import it, or search by another epoch, recipe or seed."
+        if metric == _COSTS[0]:
+            remedy = "A budget in seconds needs train_seconds: import them, or search without a budget."
+        elif epochs is not None:
+            remedy = (
+                "Import the curve of that training, or let the agent train to the end (min_epochs, where it has it)."
+            )
         return f"the table {self.benchmark.key} does not know {metric} of architecture {index}{at}. {remedy}"
+
+
+def _policy(seed: int) -> SeedPolicy:
+    """Return what asks for one stored training, by its seed as results write it."""
+    return "mean" if seed == AGGREGATE else seed
+
+
+def _check_resumed(paused: Result, index: int, epochs: int | None) -> None:
+    if paused.index != index or not paused.epochs or (epochs is not None and epochs <= paused.epochs):
+        stopped = f"{paused.epochs} epochs" if paused.epochs else "all epochs"
+        raise InvalidSetting(
+            f"the training of architecture {paused.index}, stopped after {stopped}, cannot go on as one of "
+            f"architecture {index} to epoch {epochs or 'the last'}: resume= takes an earlier result of the same one."
+        )
 
 
 def _whole(seed: int) -> int:

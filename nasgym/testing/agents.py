@@ -5,11 +5,14 @@ from __future__ import annotations
 import pickle
 import random
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
 from nasgym.agents import Agent, get_agent
+from nasgym.results import Seed
 from nasgym.spaces import Space
+from nasgym.store import Columns, Store, TableKey
 from nasgym.task import SimulatedClock, Task
 from nasgym.testing.tasks import synthetic_task
 
@@ -23,7 +26,8 @@ def check_agent(agent: Agent | str, *, space: str | Space = "nb201", evaluations
     """Check that an agent keeps the rules, on a made-up task in memory.
 
     It spends the whole budget and stops there, stops at ``max_evaluations`` where there is no budget, copes with
-    a refused evaluation, is determined by its seed, and leaves the global random generators as they were.
+    a refused evaluation, is determined by its seed, reads no test metric, and leaves the global random generators as
+    they were. All that on one simulated worker, and the budget's end also on three.
 
     Args:
         agent: The agent, or its spec as for `nasgym.agents.get_agent`.
@@ -37,12 +41,19 @@ def check_agent(agent: Agent | str, *, space: str | Space = "nb201", evaluations
     tested = get_agent(agent) if isinstance(agent, str) else agent
     budget = evaluations * _SECONDS
     first = _run(tested, synthetic_task(space, seconds=_SECONDS, budget=budget), seed)
-    assert first.evaluations == evaluations, f"{first.evaluations} evaluations of the {evaluations} the budget allows"
+    _check_spent(first, "the budget allows more")
     _check_seeded(tested, space, first, seed, budget)
     tight = _run(tested, synthetic_task(space, seconds=_SECONDS, budget=budget - 1.0), seed)
-    assert tight.evaluations == evaluations - 1, "a refused evaluation at the budget's edge: evaluations were lost"
+    _check_spent(tight, "a refused evaluation at the budget's edge: evaluations were lost")
+    _run(tested, synthetic_task(space, seconds=_SECONDS, budget=budget - 1.0, workers=3), seed)
     limited = _run(tested, synthetic_task(space, budget=None, max_evaluations=evaluations), seed)
     assert limited.evaluations == evaluations, f"max_evaluations={evaluations}: {limited.evaluations} evaluations"
+
+
+def _check_spent(task: Task, says: str) -> None:
+    """Raise unless what is left is less than one evaluation; evaluations of fewer epochs cost less."""
+    spent = float(task.trajectory.arrays().seconds.sum())
+    assert task.budget - spent < _SECONDS, f"{task.evaluations} evaluations took {spent} of {task.budget} s: {says}"
 
 
 class _WatchedClock(SimulatedClock):
@@ -68,6 +79,7 @@ def _run(agent: Agent, task: Task, seed: int) -> Task:
     task.clock = _WatchedClock(
         task.budget, workers=task.workers, overshoot=task.protocol.overshoot, max_jobs=task.max_evaluations
     )
+    _hide_test_metrics(task.benchmark.store)
     before = _global_generators()
     agent.search(task, seed)
     for name, state in _global_generators().items():
@@ -76,6 +88,21 @@ def _run(agent: Agent, task: Task, seed: int) -> Task:
     assert task.exhausted, f"the search ended with {task.remaining} simulated seconds left"
     assert task.running == 0, f"{task.running} submitted evaluations were never collected with next()"
     return task
+
+
+def _hide_test_metrics(store: Store) -> None:
+    """Make the store complain of whoever asks for a test metric, or for a whole record with one in it."""
+    columns = store.columns
+
+    def watched(key: TableKey, metrics: Sequence[str], epoch: int | None = None) -> Columns:
+        asked = [metric for metric in metrics if metric.startswith("test")]
+        assert not asked, f"the agent reads {', '.join(asked)}: test metrics are for the study, after the run"
+        return columns(key, metrics, epoch)
+
+    def refused(key: TableKey, index: int, seed: Seed) -> None:
+        raise AssertionError("the agent reads a record with a test metric: evaluate through the task")
+
+    store.columns, store.get = watched, refused  # type: ignore[method-assign]
 
 
 def _check_seeded(agent: Agent, space: str | Space, first: Task, seed: int, budget: float) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasgym.benchmark import Benchmark
-from nasgym.recipes import DEFAULT_DATASET, default_recipe
+from nasgym.recipes import DEFAULT_DATASET, default_recipe, get_recipe
 from nasgym.results import Evaluation, Seed, Series
 from nasgym.spaces import Genotypes, Space, get_space
 from nasgym.store import Columns, Store, TableKey, TableMeta
@@ -42,7 +42,7 @@ def synthetic_task(
     Args:
         space: The search space.
         accuracy: Maps ``int8[n, num_decisions]`` to fractions ``float64[n]``; None: `made_up_accuracies`.
-        seconds: What each evaluation costs.
+        seconds: What each evaluation costs; one of fewer epochs its part of that.
         budget: Simulated seconds; None: no budget.
         max_evaluations: How many evaluations may run; None: no limit.
         protocol: The rules.
@@ -69,6 +69,7 @@ class _InMemory(Store):
     def __init__(self, key: TableKey, accuracies: NDArray[np.float64], seconds: float) -> None:
         super().__init__(Path("in memory"))
         self._key, self._accuracies, self._seconds = key, accuracies, seconds
+        self._epochs = get_recipe(key.recipe).epochs
 
     def __contains__(self, key: object) -> bool:
         return key == self._key
@@ -82,21 +83,27 @@ class _InMemory(Store):
     def get(self, key: TableKey, index: int, seed: Seed) -> Evaluation | None:
         if seed != 0:
             return None
-        accuracy = Series.of([float(self._accuracies[index])], [1], "fraction")
-        seconds = Series.of([self._seconds], [1], "seconds")
+        every = range(1, self._epochs + 1)
+        accuracy = Series.of([float(self._accuracies[index] * self._rise(e)) for e in every], every, "fraction")
+        seconds = Series.of([self._seconds * e / self._epochs for e in every], every, "seconds")
         return Evaluation(
-            index, 0, 1, {"valid_accuracy": accuracy, "test_accuracy": accuracy, "train_seconds": seconds}
+            index, 0, self._epochs, {"valid_accuracy": accuracy, "test_accuracy": accuracy, "train_seconds": seconds}
         )
 
     def columns(self, key: TableKey, metrics: Sequence[str], epoch: int | None = None) -> Columns:
+        reached = self._epochs if epoch is None else epoch
         known = {
-            "valid_accuracy": self._accuracies,
-            "test_accuracy": self._accuracies,
-            "train_seconds": np.full(len(self._accuracies), self._seconds),
+            "valid_accuracy": self._accuracies * self._rise(reached),
+            "test_accuracy": self._accuracies * self._rise(reached),
+            "train_seconds": np.full(len(self._accuracies), self._seconds * reached / self._epochs),
         }
         unknown = np.full(len(self._accuracies), np.nan)
         rows = {metric: known.get(metric, unknown)[None] for metric in metrics}
         return Columns((0,), rows, np.ones((1, len(self._accuracies)), dtype=np.bool_), generation=0)
+
+    def _rise(self, epoch: int) -> float:
+        """Return the part of the final accuracy that is reached after some epochs: 0.6 at first, then linear."""
+        return 1.0 if epoch == self._epochs else 0.6 + 0.4 * (epoch - 1) / (self._epochs - 1)
 
     def __reduce__(self) -> tuple[Callable[..., _InMemory], tuple[Any, ...]]:
         return type(self), (self._key, self._accuracies, self._seconds)
