@@ -1,5 +1,6 @@
 """Published files and plain tables into the store, without running any code that they contain."""
 
 from nasgym.importers.csv_table import ImportedTable, ImportReport, import_csv
+from nasgym.importers.official_table import OfficialReport, import_official
 
-__all__ = ["ImportReport", "ImportedTable", "import_csv"]
+__all__ = ["ImportReport", "ImportedTable", "OfficialReport", "import_csv", "import_official"]
