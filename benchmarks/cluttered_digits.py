@@ -98,8 +98,9 @@ def train(job: Job) -> tuple[object, ...]:
     name, index, seed, engine = job
     setting, space = SETTINGS[name], NB201()
     if name not in _TRAINERS:
-        kind = Trainer if engine == "solo" else BundleTrainer
-        _TRAINERS[name] = kind(space, DATASET, setting.recipe, device="cpu", data=cluttered_digits(setting.clutter))
+        kind, way = (Trainer, "eager") if engine == "solo" else (BundleTrainer, "auto")
+        data = cluttered_digits(setting.clutter)
+        _TRAINERS[name] = kind(space, DATASET, setting.recipe, device="cpu", data=data, engine=way)
     trainer, genotype = _TRAINERS[name], space.from_index([index])[0]
     start = time.process_time()
     result = trainer.train([(genotype, seed)])[0] if isinstance(trainer, BundleTrainer) else trainer(genotype, seed)

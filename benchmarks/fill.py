@@ -1,4 +1,4 @@
-"""How fast a table fills: one network after the other, and in bundles, side by side.
+"""How fast a table fills: one network after the other by PyTorch, and by the engines of bundles, side by side.
 
     python benchmarks/fill.py                       # both ways, each at several numbers of processes and threads
     python benchmarks/fill.py --layouts 2x1 --repeats 5
@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 DATASET, RECIPE = "cluttered-digits", "cluttered-digits-10"
-WAYS = ("solo", "compiled", "stacked")
+WAYS = ("eager", "compiled", "stacked")
 WARM_CELL = 11472
 
 
@@ -62,23 +62,16 @@ def _start(way: str, threads: int, ready: Barrier) -> None:
 
     from nasgym.recipes import get_recipe
     from nasgym.spaces import NB201
-    from nasgym.training import Trainer, load_dataset
+    from nasgym.training import load_dataset
     from nasgym.training.bundle import BundleTrainer
 
     torch.set_num_threads(threads)
     space, recipe = NB201(), get_recipe(RECIPE)
     data = load_dataset(DATASET, image_size=recipe.image_size)
-    if way == "solo":
-        trainer = Trainer(space, DATASET, recipe, device="cpu", data=data)
+    bundles = BundleTrainer(space, DATASET, recipe, device="cpu", data=data, engine=way)  # type: ignore[arg-type]
 
-        def _train(indices: Sequence[int]) -> None:
-            for row in space.from_index(list(indices)):
-                trainer(row, 0)
-    else:
-        bundles = BundleTrainer(space, DATASET, recipe, device="cpu", data=data, engine=way)  # type: ignore[arg-type]
-
-        def _train(indices: Sequence[int]) -> None:
-            bundles.train([(row, 0) for row in space.from_index(list(indices))])
+    def _train(indices: Sequence[int]) -> None:
+        bundles.train([(row, 0) for row in space.from_index(list(indices))])
 
     _train([WARM_CELL])
     ready.wait()
@@ -93,7 +86,7 @@ def _work(indices: Sequence[int]) -> float:
 
 def measure(way: str, layout: Layout, cells: Sequence[int], bundle: int) -> Run:
     """Train all cells once and return the speed."""
-    size = 1 if way == "solo" else bundle
+    size = 1 if way == "eager" else bundle
     chunks = [cells[at : at + size] for at in range(0, len(cells), size)]
     context = get_context("spawn")
     ready = context.Barrier(layout.processes + 1)
@@ -126,7 +119,7 @@ def hardware() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     cores = os.cpu_count() or 1
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["solo", "compiled"])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["eager", "compiled"])
     parser.add_argument("--layouts", nargs="+", type=Layout.parse, default=[Layout(cores, 1), Layout(1, cores)])
     parser.add_argument("--cells", type=int, default=12)
     parser.add_argument("--bundle", type=int, default=3, help="members of a bundle")
@@ -145,7 +138,7 @@ def main() -> None:
 
 
 def report(runs: dict[tuple[str, Layout], list[Run]]) -> None:
-    """Print every way at every layout, and the best of each way against the best solo."""
+    """Print every way at every layout, and the best of each way against the best eager one."""
     best: dict[str, Run] = {}
     for (way, layout), own in runs.items():
         speeds = [run.cells_per_second for run in own]
@@ -158,11 +151,11 @@ def report(runs: dict[tuple[str, Layout], list[Run]]) -> None:
         if way not in best or middle.cells_per_second > best[way].cells_per_second:
             best[way] = middle
     for way, run in best.items():
-        if way != "solo" and "solo" in best:
-            times = run.cells_per_second / best["solo"].cells_per_second
-            cpu = best["solo"].cpu_seconds_per_cell / run.cpu_seconds_per_cell
+        if way != "eager" and "eager" in best:
+            times = run.cells_per_second / best["eager"].cells_per_second
+            cpu = best["eager"].cpu_seconds_per_cell / run.cpu_seconds_per_cell
             print(
-                f"{way} against solo, each at its best: {times:.2f} times the cells per second, 1/{cpu:.2f} of the CPU"
+                f"{way} against eager, each at its best: {times:.2f} times the cells per second, 1/{cpu:.2f} of the CPU"
             )
 
 

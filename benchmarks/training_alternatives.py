@@ -60,13 +60,14 @@ class Setting(NamedTuple):
     macro: Macro
     steps: int  # of a whole training
     device: torch.device
+    threads: int  # of the way that takes several
 
     @classmethod
-    def of(cls, recipe: Recipe, device: torch.device) -> Setting:
+    def of(cls, recipe: Recipe, device: torch.device, threads: int) -> Setting:
         """Return the setting of a recipe on its data set."""
         data = next(d for d in DATASETS.values() if d.recipe == recipe.name)
         steps = recipe.epochs * -(-data.sizes[0] // recipe.batch_size)
-        return cls(recipe, recipe.macro(data.classes, data.channels, data.resolution), steps, device)
+        return cls(recipe, recipe.macro(data.classes, data.channels, data.resolution), steps, device, threads)
 
     def batch(self, members: int) -> tuple[Tensor, Tensor]:
         """Return made-up images ``[m, b, c, h, w]`` and labels ``[m, b]``."""
@@ -158,7 +159,8 @@ def solo_ways(setting: Setting, row: NDArray[np.int8], compile_too: bool) -> dic
         "eager, bfloat16 autocast": solo(setting, row, half=True),
     }
     if setting.device.type == "cpu":
-        ways["eager, two threads"] = on_threads(solo(setting, row), 2)
+        if setting.threads > 1:
+            ways[f"eager, {setting.threads} threads"] = on_threads(solo(setting, row), setting.threads)
         if load_kernels() is not None:
             ways["compiled kernels"] = kernels(setting, row)
     if setting.device.type == "cuda":
@@ -357,12 +359,13 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=4, help="random cells trained alone; bundles are this often made")
     parser.add_argument("--members", type=int, nargs="*", default=[4], help="networks of a bundle; none: no bundles")
     parser.add_argument("--compile", type=int, default=1, help="of how many cells torch.compile is tried")
+    parser.add_argument("--threads", type=int, default=2, help="of one way on a CPU; 1: without it")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=5, help="per round")
     parser.add_argument("--accuracy", type=int, default=0, metavar="CELLS", help="train so many cells whole instead")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
-    setting = Setting.of(get_recipe(chosen.recipe), torch.device(chosen.device))
+    setting = Setting.of(get_recipe(chosen.recipe), torch.device(chosen.device), chosen.threads)
     print(f"{hardware(setting.device)}, {torch.get_num_threads()} threads")
     if chosen.accuracy:
         accuracy(setting.recipe, chosen.accuracy, chosen.device, chosen.seed)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
@@ -30,7 +29,6 @@ Engine: TypeAlias = Literal["auto", "compiled", "stacked", "eager"]
 
 _STACKABLE = "nb201"  # the search space that the kernels and `BundleNetwork` know
 _WORTH_THREADS = 1 << 20  # activations of a layer for one batch; the recipes of CIFAR have 4 million
-_log = logging.getLogger(__name__)
 
 
 class Networks(Protocol):
@@ -64,8 +62,8 @@ class Networks(Protocol):
 def solo_engine(space: Space, recipe: Recipe, device: torch.device, side: int) -> Engine:
     """Return the engine that trains one network alone: the faster one, as measured in docs/training.md.
 
-    That is ``"compiled"`` for small networks on a CPU. Large ones are ``"eager"``: on one thread both take as long,
-    and only PyTorch trains one network on several.
+    Where one thread of a CPU trains it, because it is small or because PyTorch has no more threads, that is
+    ``"compiled"``; without a compiler it is ``"eager"``, as it is for large networks on several threads and elsewhere.
 
     Args:
         space: The search space.
@@ -73,7 +71,8 @@ def solo_engine(space: Space, recipe: Recipe, device: torch.device, side: int) -
         device: Where.
         side: Of the images, in pixels.
     """
-    return "compiled" if is_small(recipe, device, side) and _has_kernels(space, device) else "eager"
+    one_thread = is_small(recipe, device, side) or torch.get_num_threads() == 1
+    return "compiled" if one_thread and _has_kernels(space, device) else "eager"
 
 
 def bundle_engine(space: Space, device: torch.device) -> Engine:

@@ -157,13 +157,15 @@ def test_a_training_survives_kill_9(tmp_path: Path) -> None:
     assert resumed[-1] == whole[-1]
 
 
-def test_small_networks_take_the_kernels_and_large_ones_pytorch(
+def test_one_thread_takes_the_kernels_and_several_pytorch(
     data: ImageData, recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     cpu = torch.device("cpu")
     compiled = "eager" if load_kernels() is None else "compiled"
     assert solo_engine(SPACE, get_recipe("cluttered-digits-10"), cpu, 12) == compiled
-    assert solo_engine(SPACE, get_recipe("nb201-12"), cpu, 32) == "eager"
+    for threads, expected in ((2, "eager"), (1, compiled)):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        assert solo_engine(SPACE, get_recipe("nb201-12"), cpu, 32) == expected
     assert solo_engine(SPACE, get_recipe("cluttered-digits-10"), torch.device("cuda"), 12) == "eager"
     monkeypatch.setenv("NASGYM_COMPILE", "0")
     load_kernels.cache_clear()
