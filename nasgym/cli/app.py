@@ -9,7 +9,17 @@ import typer
 from typer.core import TyperGroup
 
 import nasgym
-from nasgym.cli import architectures, comparing, costing, demonstrating, filling, listing, packing, storing
+from nasgym.cli import (
+    architectures,
+    comparing,
+    costing,
+    demonstrating,
+    filling,
+    importing_official,
+    listing,
+    packing,
+    storing,
+)
 from nasgym.errors import NasgymError
 
 __all__ = ["app", "main"]
@@ -86,6 +96,9 @@ app.command("costs")(costing.costs)
 app.command("agents")(listing.agents)
 app.command("tasks")(listing.tasks)
 app.command("info")(listing.info)
+storing.importing.command("nats-tss")(importing_official.nats_tss)
+storing.importing.command("nats-sss")(importing_official.nats_sss)
+storing.importing.command("nas-bench-201")(importing_official.nas_bench_201)
 app.add_typer(storing.importing, name="import")
 storing.storing.command("pack")(packing.pack)
 app.add_typer(storing.storing, name="store")
