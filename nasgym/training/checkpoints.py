@@ -9,6 +9,7 @@ import os
 import pickle
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +48,25 @@ class Checkpoint:
         return state
 
     def save_if_due(self, networks: Callable[[], Mapping[str, Any]], rows: Sequence[Sequence[float]]) -> None:
-        """Write what ``networks`` gives, and ``rows``, if the interval has passed since the last time."""
+        """Write what ``networks`` gives, and ``rows``, if the interval has passed since the last time.
+
+        Where it cannot be written, on a full disk say, the log tells so and the training goes on.
+        """
         if self.path is None or time.monotonic() - self._last < self._interval:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(f".{os.getpid()}.tmp")
-        with partial.open("wb") as file:
-            torch.save({"networks": networks(), "rows": [list(row) for row in rows]}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self.path)
         self._last = time.monotonic()
+        partial = self.path.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                torch.save({"networks": networks(), "rows": [list(row) for row in rows]}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self.path)
+        except (OSError, RuntimeError) as error:
+            _log.warning("no checkpoint could be written to %s (%s).", self.path, error)
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Delete the file: the training has ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -192,6 +194,25 @@ def test_a_damaged_checkpoint_is_not_trusted(
     result = Trainer(SPACE, "cluttered-digits", recipe(), **kept)(CELL, 0)  # type: ignore[arg-type]
     assert "begins anew" in caplog.text
     assert _numbers(result) == _numbers(Trainer(SPACE, "cluttered-digits", recipe(), device="cpu", data=data)(CELL, 0))
+
+
+def test_a_disk_without_room_costs_the_checkpoint_and_no_training(
+    data: ImageData,
+    recipe: MakeRecipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def full(state: object, file: BinaryIO) -> None:
+        file.write(b"the first bytes")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    kept = {"device": "cpu", "data": data, "checkpoints": tmp_path, "checkpoint_seconds": 0.0}
+    result = Trainer(SPACE, "cluttered-digits", recipe(), **kept)(CELL, 0)  # type: ignore[arg-type]
+    assert len(result.series["valid_accuracy"].values) == 3
+    assert "No space left" in caplog.text
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_divergence_is_a_result(data: ImageData, recipe: MakeRecipe) -> None:
