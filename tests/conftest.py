@@ -9,6 +9,8 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch are imported
 os.environ["MPLBACKEND"] = "Agg"
+os.environ.setdefault("NASGYM_CACHE", str(Path(__file__).resolve().parent.parent / ".pytest_cache" / "nasgym"))
+"""Where the cells of NAS-Bench-101 are kept between runs: enumerating them takes half a minute."""
 
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 

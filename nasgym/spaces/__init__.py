@@ -2,7 +2,19 @@
 
 from nasgym.spaces.base import CellGraph, Genotypes, Indices, Macro, Space
 from nasgym.spaces.nats_sss import NatsSSS
+from nasgym.spaces.nb101 import NB101
 from nasgym.spaces.nb201 import NB201
 from nasgym.spaces.registry import get_space, space_names
 
-__all__ = ["NB201", "CellGraph", "Genotypes", "Indices", "Macro", "NatsSSS", "Space", "get_space", "space_names"]
+__all__ = [
+    "NB101",
+    "NB201",
+    "CellGraph",
+    "Genotypes",
+    "Indices",
+    "Macro",
+    "NatsSSS",
+    "Space",
+    "get_space",
+    "space_names",
+]

@@ -194,13 +194,15 @@ def _steps(widths: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArr
 
 def _block_weights(before: NDArray[np.int64], width: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the weights of a residual block's convolutions: two of 3x3, and one of 1x1 beside them."""
-    return 9 * before * width + 9 * width**2 + before * width
+    weights: NDArray[np.int64] = 9 * before * width + 9 * width**2 + before * width
+    return weights
 
 
 def _cell_weights(before: NDArray[np.int64], width: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the weights of a cell's convolutions; a skip that changes the channels is a 1x1 convolution."""
-    convolutions = 9 * (_ENTRY_CONVS * before * width + _INNER_CONVS * width**2)
-    return convolutions + np.where(before == width, 0, before * width)
+    weights: NDArray[np.int64] = 9 * (_ENTRY_CONVS * before * width + _INNER_CONVS * width**2)
+    weights += np.where(before == width, 0, before * width)
+    return weights
 
 
 def _cell_norms(before: NDArray[np.int64], width: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from nasgym.errors import UnknownName
 from nasgym.spaces.base import Space
 from nasgym.spaces.nats_sss import NatsSSS
+from nasgym.spaces.nb101 import NB101
 from nasgym.spaces.nb201 import NB201
 
 __all__ = ["get_space", "space_names"]
 
-_SPACES: dict[str, Space] = {space.name: space for space in (NB201(), NatsSSS())}
+_SPACES: dict[str, Space] = {space.name: space for space in (NB201(), NatsSSS(), NB101(), NB101(5))}
 
 
 def space_names() -> tuple[str, ...]:

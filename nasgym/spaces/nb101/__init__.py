@@ -1,0 +1,6 @@
+"""The NAS-Bench-101 search space."""
+
+from nasgym.spaces.nb101.graphs import OPERATIONS
+from nasgym.spaces.nb101.space import NB101, Cell
+
+__all__ = ["NB101", "OPERATIONS", "Cell"]
