@@ -167,6 +167,13 @@ class LayeredStore(Store):
         """Return the path and the mode."""
         return f"open_store({str(self.path)!r}{', readonly=True' if self.readonly else ''})"
 
+    def _describe(self, key: TableKey, **changes: Any) -> None:
+        """Change the description of a table; an embedded one gets a table over it that says so."""
+        base = embedded_table(key)
+        if base is not None and not self._holds(key):
+            self.ensure_table(key, base.meta.size)
+        super()._describe(key, **changes)
+
     def _holds(self, key: TableKey) -> bool:
         """Tell whether the store itself has a table of that name."""
         return super().__contains__(key)

@@ -150,3 +150,13 @@ def test_embedded_tables_can_be_left_out(store: Store, monkeypatch: pytest.Monke
     monkeypatch.setenv("NASGYM_EMBEDDED", "0")
     assert KEY not in store
     assert embedded_keys() == []
+
+
+def test_an_embedded_table_gets_costs_of_the_users_own(store: Store) -> None:
+    generation, columns = store.generation(KEY), store.columns(KEY, ("valid_accuracy",))
+    store.set_costs(KEY, {"own": 1})
+    assert store.meta(KEY).costs == {"own": 1}
+    assert store.meta(KEY).fingerprint == "281932fa"
+    assert store.generation(KEY) == generation + 1
+    after = store.columns(KEY, ("valid_accuracy",))
+    assert np.array_equal(after.values["valid_accuracy"], columns.values["valid_accuracy"], equal_nan=True)
