@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,8 +19,10 @@ from nasgym.store import OnConflict, Store
 
 __all__ = ["OfficialReport", "import_official"]
 
-_COMMIT = 256
-"""Architectures per commit, a few megabytes."""
+_COMMIT = 1024
+"""Architectures per commit, some 150 MB in memory: neighbours that are written together fill the store's pages."""
+_TELL = 8
+"""Architectures between two calls of ``progress``."""
 Progress: TypeAlias = Callable[[int, int], None]
 
 
@@ -86,8 +87,8 @@ def import_official(
 
     An architecture is in the store with all its trials or not at all. What is there from a file of the same name is
     skipped, so an import that was stopped goes on, and ends with the same results as one that was not. After an error
-    what was committed before stays, 256 architectures at a time; a file that is cut off, changed or foreign is refused
-    before anything is written, as far as that can be told without reading it whole (its end, and its md5 where its name
+    what was committed before stays, 1,024 architectures at a time; a file that is cut off or foreign is refused
+    before anything is written, as far as that can be told without reading it all (its end, and its md5 where its name
     tells it).
 
     Args:
@@ -107,17 +108,30 @@ def import_official(
     metas = _metas(space)
     done = _already_stored(store, archive)
     size, tally = get_space(space).size, _Tally()
-    rows = read(archive, done, workers)
-    while chunk := list(islice(rows, _COMMIT)):
-        for trials in chunk:
-            tally.add(trials)
-        for key, count in store.put_tables(_content(chunk, metas), on_conflict=on_conflict).items():
-            tally.written[key] = tally.written.get(key, 0) + count
-        if progress is not None:
+    chunk: list[Trials] = []
+    for trials in read(archive, done, workers):
+        chunk.append(trials)
+        tally.add(trials)
+        if len(chunk) == _COMMIT:
+            _commit(store, chunk, metas, tally, on_conflict)
+        if progress is not None and tally.architectures % _TELL == 0:
             progress(len(done) + tally.architectures, size)
+    _commit(store, chunk, metas, tally, on_conflict)
+    if progress is not None:
+        progress(len(done) + tally.architectures, size)
     for key in tally.rows:
         store.build_columns(key)
     return OfficialReport(archive.path, tally.architectures, len(done), size, tally.faults, tally.tables())
+
+
+def _commit(
+    store: Store, chunk: list[Trials], metas: Mapping[TableKey, TableMeta], tally: _Tally, on_conflict: OnConflict
+) -> None:
+    """Put some architectures into the store, all of them or none, and forget them."""
+    written = store.put_tables(_content(chunk, metas), on_conflict=on_conflict) if chunk else {}
+    for key, count in written.items():
+        tally.written[key] = tally.written.get(key, 0) + count
+    chunk.clear()
 
 
 def _metas(space: str) -> dict[TableKey, TableMeta]:

@@ -1,0 +1,110 @@
+"""How long an import of a topology archive of full shape takes, in what memory, and how large the store becomes.
+
+The archive is made up, from a seed: as many trials per architecture as the published files have on average, curves of
+the published shape and precision, and random values. Every measured number is printed with what it becomes for all
+15,625 architectures. The import runs in a process of its own, whose memory is watched.
+
+    python benchmarks/official_import.py --architectures 1000 --kind single --workers 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import bz2
+import json
+import pickle
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from nasgym.importers import import_official
+from nasgym.store import Store
+from tests.importers import official_archives as archives
+from tests.importers.official_samples import SEEDS, arch_state
+
+SIZE = 15_625
+TRAINED = (2225, 5439, 7961)
+"""Architectures of version 1.1 whose 200 epochs were trained once, twice and three times."""
+
+
+def states(index: int) -> dict[str, object]:
+    """Make up the record of an architecture with the published number of seeds."""
+    rng = np.random.default_rng(index)
+    count = 1 + int(np.searchsorted(np.cumsum(TRAINED), rng.integers(SIZE), side="right"))
+    seeds = {dataset: found[:count] for dataset, found in SEEDS["nb201", "200"].items()}
+    return {"12": arch_state(rng, "nb201", index, "12"), "200": arch_state(rng, "nb201", index, "200", seeds)}
+
+
+def write(kind: str, folder: Path, count: int) -> Path:
+    """Write the archive; a single file is pickled in one go, so its writer needs memory for all."""
+    if kind == "folder":
+        path = folder / "made-up-simple"
+        path.mkdir()
+        for index in range(count):
+            archives.write_bz2(path / f"{index:06d}.pickle.pbz2", states(index))
+        return path
+    infos = {index: states(index) for index in range(count)}
+    path = folder / ("made-up.pickle.pbz2" if kind == "single" else "made-up.pth")
+    if kind == "single":
+        with bz2.open(path, "wb") as file:
+            pickle.dump(archives.whole("nb201", infos, set(infos)), file, protocol=4)
+        return path
+    old = {index: {"full": found["200"], "less": found["12"]} for index, found in infos.items()}
+    return archives.legacy(path, archives.whole("nb201", old, sorted(old)))
+
+
+def measure(archive: Path, store: Path, workers: int) -> dict[str, float]:
+    """Import, in this process, and return what it took."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    report = import_official(Store(store), archive, space="nb201", workers=workers)
+    trials = sum(table.rows for table in report.tables.values())
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "seconds": time.perf_counter() - wall,
+        "cpu_seconds": time.process_time() - cpu + children.ru_utime + children.ru_stime,
+        "peak_mb": max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, children.ru_maxrss) / 1024,
+        "store_bytes": Store(store).size_on_disk,
+        "architectures": report.architectures,
+        "trials": trials,
+    }
+
+
+def main() -> None:
+    """Run the measurement and print it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--architectures", type=int, default=500)
+    parser.add_argument("--kind", choices=["folder", "single", "pth"], default="folder")
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--keep", type=Path, help="a folder for archive and store; an archive in it is used again")
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.measure:
+        print(json.dumps(measure(given.measure, given.into, given.workers)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        place = given.keep or Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        names = {"folder": "made-up-simple", "single": "made-up.pickle.pbz2", "pth": "made-up.pth"}
+        path = place / names[given.kind]
+        path = path if path.exists() else write(given.kind, place, given.architectures)
+        words = [sys.executable, __file__, "--measure", path, "--into", place / f"store-{time.time_ns()}"]
+        words += ["--workers", given.workers]
+        said = subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True).stdout
+    found = json.loads(said)
+    share = SIZE / found["architectures"]
+    print(f"{found['architectures']:,} architectures, {found['trials']:,} trials, {given.workers} workers")
+    for name in ("seconds", "cpu_seconds", "store_bytes"):
+        print(f"{name:12} {found[name]:16,.1f}   for {SIZE:,}: {found[name] * share:18,.1f}")
+    print(f"peak memory  {found['peak_mb']:16,.1f} MB of the largest process")
+
+
+if __name__ == "__main__":
+    main()
