@@ -207,7 +207,8 @@ def _cell_weights(before: NDArray[np.int64], width: NDArray[np.int64]) -> NDArra
 
 def _cell_norms(before: NDArray[np.int64], width: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the parameters of a cell's batch norms: two per channel behind each convolution."""
-    return 2 * width * (_ENTRY_CONVS + _INNER_CONVS + (before != width))
+    convolutions = np.where(before == width, 0, 1) + _ENTRY_CONVS + _INNER_CONVS
+    return np.asarray(2 * width * convolutions, dtype=np.int64)
 
 
 def _parse(string: str) -> list[int]:
