@@ -14,26 +14,16 @@ from typing import Any
 import pytest
 
 from nasgym.errors import InvalidSetting, RunFailed
-from nasgym.executors import Ray
+from nasgym.executors import Ray, cores
 from nasgym.executors.cluster import _serve
+from tests.ray_cluster import two_machines
 from tests.test_executors import by_item, deadly, killed, picky, square, threads_seen, unloadable, unsendable
-
-MEMORY = 100 << 20  # bytes of the store of objects, the least that Ray takes
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
-    terms = {"num_cpus": 1, "object_store_memory": MEMORY}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("OMP_NUM_THREADS", "7")  # as the machines of a cluster may have it
-        made = Cluster(initialize_head=True, head_node_args={**terms, "include_dashboard": False})
-        made.add_node(**terms)
-    yield made
-    made.shutdown()
+    with two_machines(OMP_NUM_THREADS="7") as made:  # as the machines of a cluster may have it
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +138,32 @@ def test_what_the_cluster_lacks_is_named(ray: Ray) -> None:
         next(Ray(gpus=1).map_unordered(square, [1]))
     with pytest.raises(InvalidSetting, match="2 CPU and 0 GPU on one machine"):  # there are two, of two machines
         next(Ray(threads=2).map_unordered(square, [1]))
+
+
+def test_without_a_cluster_one_of_this_machine_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Ray is asked for; real ones are started by the tests above and by hand."""
+    ray = pytest.importorskip("ray")
+    asked: list[dict[str, Any]] = []
+
+    def init(**terms: Any) -> None:
+        asked.append(terms)
+        if terms["address"] != "local":
+            raise ConnectionError("Could not find any running Ray instance.")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: asked.append({"address": "left"}))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    with Ray():
+        assert [terms["address"] for terms in asked] == ["auto", "local"]
+        assert asked[1]["num_cpus"] == cores() and asked[1]["include_dashboard"] is False
+    assert asked[-1] == {"address": "left"}
+    with pytest.raises(InvalidSetting, match=r"no Ray cluster answers at '10.0.0.1:1' \(Could not find any"):
+        Ray("10.0.0.1:1").connect()
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.2:2")
+    with pytest.raises(InvalidSetting, match="no Ray cluster answers at '10.0.0.2:2'"):
+        Ray().connect()
 
 
 def test_another_version_of_nasgym_is_refused() -> None:

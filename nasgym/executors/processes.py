@@ -8,6 +8,7 @@ import pickle
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -60,12 +61,13 @@ class Processes:
 def _serve(connection: Connection, function: bytes) -> None:
     """Answer items until the other end of the pipe is closed: the whole life of a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    load = cache(pickle.loads)  # it may carry a data set: once is enough
     while True:
         try:
             item = connection.recv_bytes()
         except EOFError:
             return
-        answer = attempt(lambda packed: pickle.loads(function)(pickle.loads(packed)), item)
+        answer = attempt(lambda packed: load(function)(pickle.loads(packed)), item)
         packed, error, text = attempt(pickle.dumps, answer)
         connection.send_bytes(packed if error is None else pickle.dumps((None, error, text)))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -75,7 +74,7 @@ def _linux_model() -> str:
 
 
 def _mac_model() -> str:
-    if sys.platform != "darwin":
+    if platform.system() != "Darwin":
         return ""
     try:
         asked = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]

@@ -125,10 +125,11 @@ def fill(
     """Train every cell of ``cells`` that has no result yet.
 
     This process alone writes results, a bundle at a time; whatever ends it loses only the bundles under way. Cells
-    are claimed as they are handed out. A bundle whose worker dies is tried again, each of its cells alone.
+    are claimed as they are handed out. A bundle whose worker dies is tried again, each of its cells alone. Workers get
+    the data set from this process: all train on the same images, whatever happens to the files meanwhile.
 
     With ``executor="ray"`` bundles go to a Ray cluster, each to one CPU, or to one GPU where ``device`` is ``"cuda"``
-    or is ``"auto"`` and the cluster has any. The data set goes with them: the machines need not have it.
+    or is ``"auto"`` and the cluster has any.
 
     Args:
         space: The search space.
@@ -160,14 +161,12 @@ def fill(
         place, device = _place(executor, ray_address, workers, device)
         members = _members(members, device)
         given = load_dataset(dataset, image_size=recipe.image_size) if data is None else data
-        if isinstance(place, Ray):
-            data = given  # sent to each machine once
-            if place is not executor:
-                stack.enter_context(place)
+        if isinstance(place, Ray) and place is not executor:
+            stack.enter_context(place)
         key = TableKey(space.name, check_dataset(dataset), recipe.name)
         results.begin(TableMeta(key, space.size, asdict(recipe), given.fingerprint, shares_equal=shares_equal))
         stack.callback(results.end)
-        work = partial(train_cells, Plan(space.name, dataset, recipe, device, engine, data))
+        work = partial(train_cells, Plan(space.name, dataset, recipe, device, engine, given))
         report = _Filling(results, cells, retry_failed, on_progress).run(place, work, members)
         if not shares_equal:
             results.stop_sharing()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
 from nasgym.errors import DeviceMemoryExhausted
 from nasgym.recipes import Recipe
 from nasgym.results import Evaluation
@@ -27,7 +29,7 @@ class Plan:
         recipe: How to train.
         device: Where.
         engine: See `BundleTrainer`.
-        data: The data set where it is at hand; None: each worker loads it by its name, once.
+        data: The data set itself, so that all workers train on the same images.
     """
 
     space: str
@@ -35,7 +37,7 @@ class Plan:
     recipe: Recipe
     device: str
     engine: Engine
-    data: ImageData | None = None
+    data: ImageData
 
 
 _trainers: dict[tuple[object, ...], BundleTrainer] = {}
@@ -43,7 +45,7 @@ _trainers: dict[tuple[object, ...], BundleTrainer] = {}
 
 def _trainer(plan: Plan) -> BundleTrainer:
     """Return the trainer of a plan, the same one for every bundle that a worker gets."""
-    key = (plan.space, plan.dataset, plan.recipe, plan.device, plan.engine, plan.data and plan.data.fingerprint)
+    key = (plan.space, plan.dataset, plan.recipe, plan.device, plan.engine, plan.data.fingerprint)
     if key not in _trainers:
         _trainers.clear()  # one data set in memory is enough
         _trainers[key] = BundleTrainer(
@@ -64,6 +66,8 @@ def train_cells(plan: Plan, cells: Sequence[Cell]) -> tuple[list[Evaluation], li
     except DeviceMemoryExhausted as error:
         if len(cells) == 1:
             return [], [Failure(cells[0], str(error))]
+    if trainer.device.type == "cuda":
+        torch.cuda.empty_cache()  # what the failed attempt left in pieces
     half = len(cells) // 2
     first, second = train_cells(plan, cells[:half]), train_cells(plan, cells[half:])
     return first[0] + second[0], first[1] + second[1]

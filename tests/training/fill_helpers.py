@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +45,24 @@ def work_or_die(plan: Plan, cells: Sequence[Cell]) -> tuple[list[Evaluation], li
     if DEADLY in cells:
         os._exit(9)
     return train_cells(plan, cells)
+
+
+def work_or_die_once(plan: Plan, flag: Path, cells: Sequence[Cell]) -> tuple[list[Evaluation], list[Failure]]:
+    """Train, but end the process at the first cell of all."""
+    if not flag.exists():
+        flag.touch()
+        os._exit(9)
+    return train_cells(plan, cells)
+
+
+def work_counted(plan: Plan, folder: Path, cells: Sequence[Cell]) -> tuple[list[Evaluation], list[Failure]]:
+    """Train, and leave a file that says who has begun, and another when the end is reached."""
+    name = "-".join(f"{cell.index}.{cell.seed}" for cell in cells)
+    (folder / f"{name}.{uuid.uuid4().hex}.begun").write_text(str(os.getpid()))
+    time.sleep(0.5)  # long enough to be killed in
+    trained = train_cells(plan, cells)
+    (folder / f"{name}.{uuid.uuid4().hex}.ended").touch()
+    return trained
 
 
 def main(path: Path, count: int) -> None:
