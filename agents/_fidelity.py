@@ -77,9 +77,9 @@ class Bracket:
         number, epochs = self._started, self.epochs[self._rung]
         self._started += 1
         if not self._rung:
-            return BracketJob(self._draw(), epochs, bracket=self)
+            return BracketJob(self._draw(), epochs, bracket=self, rung=0)
         genotype, paused = self._promoted[number]
-        return BracketJob(genotype, epochs, paused if paused.epochs else None, bracket=self)
+        return BracketJob(genotype, epochs, paused if paused.epochs else None, bracket=self, rung=self._rung)
 
     def tell(self, job: BracketJob, result: Result) -> None:
         """Take a result in; the last of a rung opens the next."""
@@ -99,9 +99,10 @@ class Bracket:
 
 @dataclass(frozen=True, eq=False)
 class BracketJob(Job):
-    """A job and the bracket that it belongs to."""
+    """A job, the bracket that it belongs to, and the bracket's rung that it is for, counted from 0."""
 
     bracket: Bracket = field(kw_only=True)
+    rung: int = field(kw_only=True)
 
 
 def climb(task: Task, brackets: Iterator[Bracket], learn: Callable[[BracketJob, Result], None]) -> None:

@@ -35,6 +35,8 @@ _BUILT_IN: Mapping[str, str] = MappingProxyType(
         "successive_halving": "nasgym.agents.successive_halving:SuccessiveHalving",
         "hyperband": "nasgym.agents.hyperband:Hyperband",
         "asha": "nasgym.agents.asha:ASHA",
+        "bohb": "nasgym.agents.bohb:BOHB",
+        "tpe": "nasgym.agents.tpe:TPE",
     }
 )
 _FILE = re.compile(r"^(?P<path>.+\.py)(?::(?P<name>[^:\\/]*))?(?::(?P<preset>[^:]*))?$")

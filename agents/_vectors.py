@@ -1,0 +1,45 @@
+"""Architectures as vectors: what proposes any choices needs legal ones, and what predicts needs numbers."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasgym.errors import InvalidSetting
+from nasgym.spaces import Genotypes, Space
+
+__all__ = ["needed", "one_hot", "repaired"]
+
+
+def repaired(space: Space, choices: NDArray[np.integer]) -> NDArray[np.int8]:
+    """Return ``int8[num_decisions]``: the choices, each illegal one replaced by the nearest that is legal there."""
+    genotype = np.asarray(choices, dtype=np.int8)[None].copy()
+    if space.is_valid(genotype)[0]:
+        return genotype[0]
+    for step in range(space.num_decisions):
+        allowed = np.flatnonzero(space.action_mask(genotype, step)[0])
+        genotype[0, step] = allowed[np.argmin(np.abs(allowed - int(genotype[0, step])))]
+    return genotype[0]
+
+
+def one_hot(space: Space, genotypes: Genotypes) -> NDArray[np.float64]:
+    """Return ``float64[n, sum(choices)]``: one column per option of each decision."""
+    starts = np.cumsum(space.choices) - space.choices
+    rows = np.zeros((len(genotypes), int(space.choices.sum())))
+    rows[np.arange(len(genotypes))[:, None], starts + genotypes] = 1.0
+    return rows
+
+
+def needed(module: str, extra: str) -> ModuleType:
+    """Import an optional package, or raise `InvalidSetting` that says how to install it."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
+            raise
+        raise InvalidSetting(
+            f"this agent needs the package {module}, which is not installed: pip install 'nasgym[{extra}]'."
+        ) from error
