@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,7 @@ def test_without_a_cluster_one_of_this_machine_is_made(monkeypatch: pytest.Monke
             raise ConnectionError("Could not find any running Ray instance.")
 
     monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr("socket.create_connection", lambda *_, **__: BytesIO())
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "shutdown", lambda: asked.append({"address": "left"}))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
@@ -164,6 +166,13 @@ def test_without_a_cluster_one_of_this_machine_is_made(monkeypatch: pytest.Monke
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.2:2")
     with pytest.raises(InvalidSetting, match="no Ray cluster answers at '10.0.0.2:2'"):
         Ray().connect()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "no port", "127.0.0.1:port", "127.0.0.1:99999"])
+def test_an_address_where_nobody_answers_is_named_at_once(address: str) -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(InvalidSetting, match=f"no Ray cluster answers at '{address}'"):
+        Ray(address).connect()
 
 
 def test_another_version_of_nasgym_is_refused() -> None:

@@ -25,9 +25,7 @@ def fill(
     task: TaskName = DEFAULT_TASK,
     recipe: Annotated[str | None, typer.Option(help="The training recipe.  [default: the data set's]")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 1,
-    unique: Annotated[
-        bool, typer.Option("--unique", help="Train one of equal networks, and record that.")
-    ] = False,
+    unique: Annotated[bool, typer.Option("--unique", help="Train one of equal networks, and record that.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many architectures.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes, or bundles at once in a cluster.  [default: one per core]")
@@ -110,6 +108,8 @@ def _note(progress: FillProgress) -> str:
 def _time_left(seconds: float | None) -> str:
     if seconds is None:
         return ""
+    if seconds < 60:
+        return f", {seconds:.0f} s left"
     return f", {seconds / 3600:.1f} h left" if seconds >= 3600 else f", {seconds / 60:.0f} min left"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -28,6 +29,7 @@ from nasgym.executors.machine import cores
 __all__ = ["Ray"]
 
 _LOOK_SECONDS = 5.0  # after which the cluster is asked again how large it is
+_KNOCK_SECONDS = 10.0
 _QUIET = {"log_to_driver": False, "logging_level": logging.WARNING}
 
 
@@ -72,8 +74,9 @@ class Ray:
             return
         address = self.address or os.environ.get("RAY_ADDRESS")
         try:
+            _knock(address)
             ray.init(address=address or "auto", **_QUIET)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             if address is not None:
                 raise InvalidSetting(
                     f"no Ray cluster answers at {address!r} ({first_line(error)}). `ray status` there tells its "
@@ -205,6 +208,16 @@ def _serve(name: str, function: list[Any], item: bytes, threads: int, version: s
 
     packed, error, text = attempt(pickle.dumps, attempt(work, item))
     return packed if error is None else pickle.dumps((None, error, text))
+
+
+def _knock(address: str | None) -> None:
+    """Raise `OSError` or `ValueError` where nobody answers: Ray itself would try for minutes."""
+    if address is not None and address not in ("auto", "local") and "://" not in address:
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
+        except OverflowError as error:
+            raise ValueError(str(error)) from error
 
 
 def _ray() -> Any:

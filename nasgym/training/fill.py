@@ -160,7 +160,7 @@ def fill(
     with ExitStack() as stack:
         place, device = _place(executor, ray_address, workers, device)
         members = _members(members, device)
-        given = load_dataset(dataset, image_size=recipe.image_size) if data is None else data
+        given = load_dataset(dataset, image_size=recipe.image_size, split=recipe.split) if data is None else data
         if isinstance(place, Ray) and place is not executor:
             stack.enter_context(place)
         key = TableKey(space.name, check_dataset(dataset), recipe.name)
@@ -264,7 +264,7 @@ class _Filling:
             self._on_progress(self._progress(time.perf_counter() - self._start))
 
     def _progress(self, seconds: float) -> FillProgress:
-        while len(self._lately) > 1 and self._lately[1][0] < seconds - _WINDOW:
+        while len(self._lately) > 1 and self._lately[1][0] <= seconds - _WINDOW:
             self._lately.popleft()
         (then, before), failed = self._lately[0], len(self._failures) - self._given_up
         self._lately.append((seconds, self._trained))

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import Result
 
+from nasgym.results import TableKey
+from nasgym.spaces import get_space
 from nasgym.store import Store
+from nasgym.training.fill import cells_of
+from tests.cli.conftest import Spawn
 
 Run = Callable[..., Result]
+DIGITS = "nb201/cluttered-digits/cluttered-digits-10"
 
 
 @pytest.mark.slow
@@ -25,6 +32,27 @@ def test_cells_are_trained_once_and_merge(run: Run, tmp_path: Path) -> None:
     assert table.rows == 4
 
 
+@pytest.mark.slow
+def test_an_interrupt_keeps_what_was_trained_and_says_how_to_go_on(spawn: Spawn, tmp_path: Path) -> None:
+    words = ("fill", "--limit", "400", "--workers", "2", "--members", "1", "--device", "cpu", "--store", "store")
+    run, store, key = spawn(*words), Store(tmp_path / "store"), TableKey.parse(DIGITS)
+    try:
+        while run.poll() is None and not (key in store and store.cells(key)):
+            time.sleep(0.2)
+        run.send_signal(signal.SIGINT)
+        _, errors = run.communicate(timeout=60)
+    finally:
+        run.kill()
+    assert run.returncode == 130, errors
+    last = errors.splitlines()[-1]
+    assert last.startswith("interrupted; results of ") and "cells are kept" in last
+    assert "Traceback" not in errors
+    kept = store.cells(key)
+    assert f"results of {len(kept)} cells" in last and store.verify() == []
+    left = [cell for cell in cells_of(get_space("nb201"), [0], limit=400) if cell not in kept]
+    assert store.claim_all(key, left, 60) == left, "claims were not given up"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -33,6 +61,8 @@ def test_cells_are_trained_once_and_merge(run: Run, tmp_path: Path) -> None:
         (("--recipe", "nb201-13"), "nb201-12"),
         (("--store", "here", "--into", "there"), "not both"),
         (("--device", "gpu"), "'auto' or 'cpu'"),
+        (("--executor", "dask"), "'local' and 'ray'"),
+        (("--ray-address", "10.0.0.1:6379"), "needs the executor 'ray'"),
     ],
 )
 def test_wrong_words_are_named(run: Run, words: tuple[str, ...], said: str) -> None:

@@ -119,6 +119,31 @@ def test_a_cut_file_gives_what_it_holds_and_says_so(run: Run, table: Path, store
     assert "1 evaluations read" in result.stdout and "damaged" in result.stderr
 
 
+def test_files_of_results_are_imported_together(run: Run, table: Path, store: Path, tmp_path: Path) -> None:
+    run("import", "csv", table, *WORDS, "--store", store)
+    run("store", "export", "a.nasgym", "--store", store)
+    run("store", "export", "b.nasgym", "--store", store)
+    Path("b.nasgym").write_bytes(Path("b.nasgym").read_bytes()[:-10])
+    result = run("import", "results", "b.nasgym", "a.nasgym", "--store", tmp_path / "second")
+    assert "the end of b.nasgym is damaged" in result.stderr and "what stands before it was taken" in result.stderr
+    assert f"{KEY}" in result.stdout
+    assert "3 evaluations read, 2 new" in result.stdout
+    assert list(Store(tmp_path / "second").scan(KEY)) == list(Store(store).scan(KEY))
+
+
+def test_an_error_says_which_files_were_taken(run: Run, table: Path, store: Path, tmp_path: Path) -> None:
+    run("import", "csv", table, *WORDS, "--store", store)
+    run("store", "export", "a.nasgym", "--store", store)
+    Path("text").write_text("hello, this is no file of results")
+    result = run("import", "results", "a.nasgym", "text", "--store", tmp_path / "second", code=1)
+    assert "text: nothing was taken; 1 before it are in the store" in result.stderr
+    assert "not a file of results" in result.stderr
+    assert Store(tmp_path / "second").info(KEY).rows == 2
+    missing = run("import", "results", "a.nasgym", "gone", "--store", tmp_path / "third", code=1)
+    assert "there is no file gone" in missing.stderr
+    assert not (tmp_path / "third").exists()
+
+
 def test_merging_what_is_no_store(run: Run, store: Path, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     for other in ("text", "nowhere"):

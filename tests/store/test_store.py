@@ -35,6 +35,14 @@ def test_a_scan_goes_by_index_and_seed(store: Store) -> None:
     assert found == [(i, s) for i in range(1000) for s in (2, 10, "mean")]
 
 
+def test_cells_are_what_a_scan_finds(store: Store) -> None:
+    assert store.cells(KEY) == []
+    store.put(KEY, [evaluation(i, s) for s in ("mean", 10, 2) for i in (7, 2)])
+    assert store.cells(KEY) == [Cell(e.index, e.seed) for e in store.scan(KEY)]
+    with pytest.raises(StoreError):
+        store.cells(OTHER)
+
+
 def test_it_can_be_written_during_a_scan(store: Store) -> None:
     store.put(KEY, [evaluation(i) for i in range(100)])
     for found in store.scan(KEY):

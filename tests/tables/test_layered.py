@@ -62,6 +62,13 @@ def test_the_own_result_hides_the_embedded_one(store: Store) -> None:
     assert base.get(2, 1) != own[0], "the embedded table itself has not changed"
 
 
+def test_cells_of_both_layers_are_those_of_a_scan(store: Store) -> None:
+    assert store.cells(KEY) == [Cell(e.index, e.seed) for e in store.scan(KEY)]
+    store.ensure_table(KEY, 15_625)
+    store.put(KEY, [own_training(2, 1), own_training(9, 4)])
+    assert store.cells(KEY) == [Cell(e.index, e.seed) for e in store.scan(KEY)]
+
+
 def test_columns_agree_with_evaluations(store: Store) -> None:
     store.ensure_table(KEY, 15_625)
     store.put(KEY, [own_training(2, 1), own_training(9, 4)])

@@ -198,6 +198,51 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(store: Store) -> None:
     assert _counts(report) == (60, stored, 60 - stored, 0, 0)  # the claims of the dead are void
 
 
+def test_the_present_speed_forgets_what_is_long_ago(store: Store) -> None:
+    filling, seen = _counting(store), []
+    for seconds, trained in ((100.0, 100), (200.0, 200), (400.0, 220), (800.0, 220), (900.0, 230)):
+        filling._trained = trained
+        seen.append(filling._progress(seconds))
+    assert [p.present_speed for p in seen] == pytest.approx([1.0, 1.0, 120 / 300, 0.0, 10 / 500])
+    assert seen[-1].cells_per_second == pytest.approx(230 / 900)
+    assert seen[3].seconds_left is None
+    assert seen[-1].seconds_left == pytest.approx((1000 - 230) / (10 / 500))
+
+
+def _counting(store: Store) -> _Filling:
+    """Return a filling of 1,000 cells that has not begun."""
+    results = StoreResults(store)
+    results.begin(TableMeta(KEY, SPACE.size))
+    return _Filling(results, [Cell(index, 0) for index in range(1000)], False, None)
+
+
+@pytest.mark.parametrize("place", ["store", "file"])
+def test_results_for_whole_classes_are_recorded_as_such(store: Store, tmp_path: Path, place: str) -> None:
+    path = tmp_path / "results.nasgym"
+    _fill(StoreResults(store) if place == "store" else FileResults(path), CELLS[:1], shares_equal=True)
+    if place == "file":
+        store.merge(path)
+    assert store.meta(KEY).shares_equal
+    _fill(StoreResults(store), CELLS[:2])  # the rest is not there yet
+    assert store.meta(KEY).shares_equal
+
+
+def test_the_record_goes_when_every_architecture_has_its_own_results(store: Store) -> None:
+    results = StoreResults(store)
+    results.begin(TableMeta(KEY, 3, shares_equal=True))
+    results.put([Evaluation(index, 0, 1, {}) for index in (0, 1)])
+    results.stop_sharing()
+    assert store.meta(KEY).shares_equal
+    results.put([Evaluation(2, 0, 1, {}), Evaluation(0, 1, 1, {})])
+    results.stop_sharing()
+    assert store.meta(KEY).shares_equal, "seed 1 has one architecture of three"
+    results.put([Evaluation(index, 1, 1, {}) for index in (1, 2)])
+    results.stop_sharing()
+    assert not store.meta(KEY).shares_equal
+    results.begin(TableMeta(KEY, 3))
+    assert not store.meta(KEY).shares_equal
+
+
 def test_cells_of_a_table() -> None:
     whole = cells_of(SPACE, [0, 1])
     assert len(set(whole)) == 2 * SPACE.size
