@@ -5,6 +5,11 @@ the published shape and precision, and random values. Every measured number is p
 15,625 architectures. The import runs in a process of its own, whose memory is watched.
 
     python benchmarks/official_import.py --architectures 1000 --kind single --workers 1
+
+With ``--records FOLDER`` the records of a real folder are measured instead, and what the whole space takes is worked
+out from them: records of more than 2,038 bytes take pages of 4,096 bytes of their own, the others share pages.
+
+    python benchmarks/official_import.py --records NATS-tss-v1_0-3ffb9-simple
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ import bz2
 import json
 import pickle
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,11 +31,15 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from nasgym.importers import import_official
+from nasgym.importers.archives import open_archive
+from nasgym.importers.reading import read
+from nasgym.results import TableKey, encode
 from nasgym.store import Store
 from tests.importers import official_archives as archives
 from tests.importers.official_samples import SEEDS, arch_state
 
 SIZE = 15_625
+PAGE, PAGE_HEAD, INLINE, NODE = 4096, 16, 2038, 32  # of LMDB, in bytes
 TRAINED = (2225, 5439, 7961)
 """Architectures of version 1.1 whose 200 epochs were trained once, twice and three times."""
 
@@ -40,6 +50,24 @@ def states(index: int) -> dict[str, object]:
     count = 1 + int(np.searchsorted(np.cumsum(TRAINED), rng.integers(SIZE), side="right"))
     seeds = {dataset: found[:count] for dataset, found in SEEDS["nb201", "200"].items()}
     return {"12": arch_state(rng, "nb201", index, "12"), "200": arch_state(rng, "nb201", index, "200", seeds)}
+
+
+def estimate(folder: Path) -> None:
+    """Print the bytes of real records, and what the topology space takes at the published number of seeds."""
+    archive = open_archive(folder, "nb201")
+    sizes: dict[TableKey, list[int]] = {}
+    for trials in read(archive, frozenset()):
+        for key, evaluation in trials:
+            sizes.setdefault(key, []).append(len(encode(evaluation)))
+    total = 0.0
+    seeds = sum(count * trained for count, trained in enumerate(TRAINED, 1)) / SIZE
+    for key, found in sizes.items():
+        own_page = max(found) > INLINE
+        trained = seeds if key.recipe == "nb201-200" else 2 if key.dataset == "cifar10" else 1
+        each = -(-(max(found) + PAGE_HEAD) // PAGE) * PAGE + NODE if own_page else statistics.mean(found) + NODE
+        total += trained * each
+        print(f"{key!s:35} {statistics.mean(found):8,.0f} bytes (at most {max(found):,}), {trained:.3f} seeds")
+    print(f"an architecture {total:,.0f} bytes, {SIZE:,} architectures {total * SIZE / 1e6:,.0f} MB in full pages")
 
 
 def write(kind: str, folder: Path, count: int) -> Path:
@@ -83,9 +111,13 @@ def main() -> None:
     parser.add_argument("--kind", choices=["folder", "single", "pth"], default="folder")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="a folder for archive and store; an archive in it is used again")
+    parser.add_argument("--records", type=Path, help="a real folder whose records are measured instead")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.records:
+        estimate(given.records)
+        return
     if given.measure:
         print(json.dumps(measure(given.measure, given.into, given.workers)))
         return

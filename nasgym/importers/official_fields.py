@@ -17,7 +17,7 @@ __all__ = ["NOTHING", "Reader", "Writer", "check_names", "check_seeds", "mean_se
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 _MAX_TEXT = 4096  # characters of a name, a string of a configuration, or the names of all sets
-_TYPES = {"float": float, "float64": np.float64, "int": int}
+_TYPES = {"float": float, "float64": np.float64, "int": int, "float32": np.float32, "int64": np.int64}
 _NUMBERS = frozenset(_TYPES.values())
 
 
@@ -149,7 +149,7 @@ class Reader:
         if not types <= _NUMBERS:
             strangers = ", ".join(sorted(kind.__name__ for kind in types - _NUMBERS))
             raise InvalidArchive(f"{self._where}: {field} holds {strangers} where numbers should be.")
-        if any(type(value) is int and abs(value) >= 1 << 53 for value in values):
+        if any(isinstance(value, int | np.int64) and abs(value) >= 1 << 53 for value in values):
             raise InvalidArchive(f"{self._where}: {field} holds a whole number that a float cannot hold.")
         if len(types) == 1:
             kind = types.pop()

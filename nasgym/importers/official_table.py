@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -109,18 +110,20 @@ def import_official(
     done = _already_stored(store, archive)
     size, tally = get_space(space).size, _Tally()
     chunk: list[Trials] = []
-    for trials in read(archive, done, workers):
-        chunk.append(trials)
-        tally.add(trials)
-        if len(chunk) == _COMMIT:
-            _commit(store, chunk, metas, tally, on_conflict)
-        if progress is not None and tally.architectures % _TELL == 0:
-            progress(len(done) + tally.architectures, size)
+    with closing(read(archive, done, workers)) as rows:
+        for trials in rows:
+            chunk.append(trials)
+            tally.add(trials)
+            if len(chunk) == _COMMIT:
+                _commit(store, chunk, metas, tally, on_conflict)
+            if progress is not None and tally.architectures % _TELL == 0:
+                progress(len(done) + tally.architectures, size)
     _commit(store, chunk, metas, tally, on_conflict)
     if progress is not None:
         progress(len(done) + tally.architectures, size)
-    for key in tally.rows:
-        store.build_columns(key)
+    for key in metas:
+        if key in store:
+            store.build_columns(key)  # so that the first question is answered at once
     return OfficialReport(archive.path, tally.architectures, len(done), size, tally.faults, tally.tables())
 
 

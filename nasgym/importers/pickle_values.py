@@ -35,6 +35,7 @@ class LeftOut(Enum):
 
 
 LEFT_OUT = LeftOut.WEIGHTS
+_NUMBERS = ("f8", "f4", "i8")
 _STORAGES = "Float Double Half BFloat16 Long Int Short Char Byte Bool".split()
 GLOBALS: Mapping[tuple[object, object], Global] = MappingProxyType(
     {
@@ -53,8 +54,9 @@ GLOBALS: Mapping[tuple[object, object], Global] = MappingProxyType(
 
 @dataclass
 class DType:
-    """The numpy type of float64 as pickled: its byte order comes after it was put aside."""
+    """A numpy type of numbers as pickled: its byte order comes after it was put aside."""
 
+    code: str
     order: str = "="
 
 
@@ -64,12 +66,12 @@ def called(function: Global, arguments: tuple[Any, ...], fault: _Fault) -> Any:
         return OrderedDict()
     if function is Global.TENSOR:
         return LEFT_OUT
-    if function is Global.DTYPE and arguments and arguments[0] == "f8" and type(arguments[0]) is str:
-        return DType()
+    if function is Global.DTYPE and arguments and type(arguments[0]) is str and arguments[0] in _NUMBERS:
+        return DType(arguments[0])
     if function is Global.SCALAR and len(arguments) == 2:
         kind, data = arguments
-        if kind == DType("<") and type(data) is bytes and len(data) == 8:
-            return np.frombuffer(data, "<f8")[0]
+        if isinstance(kind, DType) and kind.order == "<" and type(data) is bytes and len(data) == int(kind.code[1]):
+            return np.frombuffer(data, f"<{kind.code}")[0]
     if function is Global.ENCODE and len(arguments) == 2:
         text, encoding = arguments
         if type(text) is str and len(text) <= 64 and type(encoding) is str and encoding == "latin1":

@@ -106,8 +106,8 @@ class PickleMachine:
         except KeyError:
             raise self._fault(f"it takes the step {_NAMES.get(op, hex(op))}, which no official file does") from None
         except (IndexError, struct.error) as error:
-            cut = self._ended and self._at >= len(self._data)
-            raise self._fault("it is cut off" if cut else f"it takes a wrong step ({error})") from None
+            cut = self._ended and (isinstance(error, struct.error) or self._at >= len(self._data))
+            raise self._fault("it is cut off" if cut else "it takes a wrong step") from None
         except (TypeError, ValueError, AttributeError, UnicodeDecodeError, OverflowError) as error:
             if isinstance(error, InvalidArchive):
                 raise

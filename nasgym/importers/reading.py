@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from multiprocessing.connection import Connection, wait
 from typing import TypeAlias
 
@@ -27,7 +27,7 @@ def source_of(archive: Archive) -> dict[str, str]:
     return {"tool": f"nasgym import {tool}", "source": archive.path.resolve().name}
 
 
-def read(archive: Archive, done: frozenset[int], workers: int = 0) -> Iterator[Trials]:
+def read(archive: Archive, done: frozenset[int], workers: int = 0) -> Generator[Trials, None, None]:
     """Iterate over the trials of each architecture that is not ``done``; in no order where processes read.
 
     Args:
@@ -43,7 +43,7 @@ def read(archive: Archive, done: frozenset[int], workers: int = 0) -> Iterator[T
     return _from_processes(archive, done, workers if archive.kind == "folder" else 1)
 
 
-def _trials(archive: Archive, done: frozenset[int], part: int, parts: int) -> Iterator[Trials]:
+def _trials(archive: Archive, done: frozenset[int], part: int, parts: int) -> Generator[Trials, None, None]:
     """Read one of the parts of a folder, or a whole file."""
     source = source_of(archive)
     for index, by_recipe in _records(archive, done, part, parts):
@@ -64,7 +64,7 @@ def _records(archive: Archive, done: frozenset[int], part: int, parts: int) -> I
             yield archive.record(index, file)
 
 
-def _from_processes(archive: Archive, done: frozenset[int], workers: int) -> Iterator[Trials]:
+def _from_processes(archive: Archive, done: frozenset[int], workers: int) -> Generator[Trials, None, None]:
     """Let processes read; their pipes hold them back when this one is slower."""
     context = multiprocessing.get_context("spawn")  # a fork would carry this process's threads and handles
     processes, ends = [], []

@@ -75,6 +75,7 @@ def test_oddities_come_out_as_they_went_in():
     trials[1]["train_losses"] = {0: float("nan"), 5: float("inf"), 11: -0.0}
     trials[1]["train_times"] = OrderedDict((e, 1.0 + e) for e in range(12))
     trials[2]["arch_config"] = {"channel": 8}
+    trials[2] |= {"flop": np.float32(1.5), "params": 3, "latency": [np.int64(1)]}
     trials[2]["eval_times"] = {"x-valid@3": 2.0, "x-valid@4": 2.0, "other@1": 3.0}
     trials[2]["eval_names"] = ["ori-test", "x-valid"]
     state["clear_net_done"] = False
