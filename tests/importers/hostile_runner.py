@@ -48,16 +48,24 @@ def attempt(name, path, space, store):
     print(json.dumps(found), flush=True)
 
 
-def containers(folder, payload):
-    """The same pickle in each container."""
-    heads = b"".join(pickle.dumps(part, 2) for part in (archives.MAGIC, archives.PROTOCOL, {"little_endian": True}))
-    (folder / "folder").mkdir()
-    (folder / "folder" / "000001.pickle.pbz2").write_bytes(bz2.compress(payload, 1))
-    (folder / "single.pickle.pbz2").write_bytes(bz2.compress(payload, 1))
-    (folder / "legacy.pth").write_bytes(heads + payload + pickle.dumps([], 2))
-    with zipfile.ZipFile(folder / "zip.pth", "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("archive/data.pkl", payload)
-    return [folder / name for name in ("folder", "single.pickle.pbz2", "legacy.pth", "zip.pth")]
+KINDS = ("folder", "single.pickle.pbz2", "legacy.pth", "zip.pth")
+
+
+def contained(folder, kind, payload, index=1):
+    """Write a pickle into one of the containers and return its path."""
+    path = folder / kind
+    if kind == "folder":
+        path.mkdir()
+        (path / f"{index:06d}.pickle.pbz2").write_bytes(bz2.compress(payload, 1))
+    elif kind == "single.pickle.pbz2":
+        path.write_bytes(bz2.compress(payload, 1))
+    elif kind == "legacy.pth":
+        heads = b"".join(pickle.dumps(part, 2) for part in (archives.MAGIC, archives.PROTOCOL, {"little_endian": True}))
+        path.write_bytes(heads + payload + pickle.dumps([], 2))
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr("archive/data.pkl", payload)
+    return path
 
 
 def run_hostile(folder, everywhere):
@@ -67,9 +75,8 @@ def run_hostile(folder, everywhere):
     for number, (name, payload) in enumerate(cases):
         here = folder / "case"
         here.mkdir()
-        paths = containers(here, payload)
-        for path in paths if everywhere else paths[number % 4 : number % 4 + 1]:
-            attempt(f"{name} ({path.name})", path, "nb201", store)
+        for kind in KINDS if everywhere else [KINDS[number % 4]]:
+            attempt(f"{name} ({kind})", contained(here, kind, payload), "nb201", store)
         shutil.rmtree(here)
     for name, packed in hostile.endless():
         path = folder / "endless.pickle.pbz2"
@@ -80,7 +87,7 @@ def run_hostile(folder, everywhere):
 def mutated(data, rng):
     """Change, drop, double or cut off some bytes."""
     data = bytearray(data)
-    for _ in range(int(rng.integers(1, 5))):
+    for _ in range(int(rng.geometric(0.6))):  # mostly one change
         at, length = int(rng.integers(len(data))), int(rng.integers(1, 40))
         kind = rng.integers(6)
         if kind == 0:
@@ -100,25 +107,27 @@ def mutated(data, rng):
 
 
 def run_fuzz(folder, first, count):
-    """Sample ``n`` is made from the seed ``n`` alone; every fourth is changed in its container, not in its pickle."""
-    states = archives.by_recipe("nats-sss", 77, hps=("01",))
-    small = pickle.dumps(states, 4)
-    full = pickle.dumps(archives.by_recipe("nb201", 77, hps=("12",)), 4)
-    single = pickle.dumps({"arch2infos": {77: states}}, 4)
-    old = pickle.dumps({"arch2infos": {77: {"less": archives.by_recipe("nb201", 77, hps=("12",))["12"]}}}, 2)
+    """Sample ``n`` is made from the seed ``n`` alone; a quarter is changed in its container, not in its pickle."""
+    little = {"cifar10": [111]}
+    tiny = archives.by_recipe("nats-sss", 77, hps=("01",), seeds={"cifar100": [777]})
+    small = archives.by_recipe("nb201", 77, hps=("12",), seeds=little)
+    samples = [
+        ("nats-sss", "folder", pickle.dumps(tiny, 4)),
+        ("nb201", "folder", pickle.dumps(small, 4)),
+        ("nats-sss", "single.pickle.pbz2", pickle.dumps({"arch2infos": {77: tiny}}, 4)),
+        ("nb201", "legacy.pth", pickle.dumps({"arch2infos": {77: {"less": small["12"]}}}, 2)),
+        ("nb201", "zip.pth", pickle.dumps({"arch2infos": {77: {"less": small["12"]}}}, 2)),
+    ]
     for sample in range(first, first + count):
         rng = np.random.default_rng(sample)
-        space, payload = [("nats-sss", small), ("nb201", full), ("nats-sss", single), ("nb201", old)][sample % 4]
+        space, kind, payload = samples[sample % len(samples)]
         here = folder / f"{sample}"
         here.mkdir()
-        whole = sample % 16 >= 12  # then the container is changed
-        paths = containers(here, payload if whole else mutated(payload, rng))
-        path = paths[[0, 0, 1, 2 + sample % 8 // 4][sample % 4]]
-        if whole:
-            file = path / "000001.pickle.pbz2" if path.is_dir() else path
+        in_container = rng.random() < 0.25
+        path = contained(here, kind, payload if in_container else mutated(payload, rng), 77)
+        if in_container:
+            file = path / "000077.pickle.pbz2" if path.is_dir() else path
             file.write_bytes(mutated(file.read_bytes(), rng))
-        if path.is_dir():
-            (path / "000001.pickle.pbz2").rename(path / "000077.pickle.pbz2")
         attempt(str(sample), path, space, Store(here / "store"))
         shutil.rmtree(here)
 
