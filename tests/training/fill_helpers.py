@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 import uuid
@@ -55,13 +56,18 @@ def work_or_die_once(plan: Plan, flag: Path, cells: Sequence[Cell]) -> tuple[lis
     return train_cells(plan, cells)
 
 
-def work_counted(plan: Plan, folder: Path, cells: Sequence[Cell]) -> tuple[list[Evaluation], list[Failure]]:
-    """Train, and leave a file that says who has begun, and another when the end is reached."""
-    name = "-".join(f"{cell.index}.{cell.seed}" for cell in cells)
-    (folder / f"{name}.{uuid.uuid4().hex}.begun").write_text(str(os.getpid()))
-    time.sleep(0.5)  # long enough to be killed in
+def work_counted(
+    plan: Plan, folder: Path, fatal: Cell, cells: Sequence[Cell]
+) -> tuple[list[Evaluation], list[Failure]]:
+    """Train, and leave a file that says what has begun, and another when the end is reached; ``fatal`` kills once."""
+    name = f"{'-'.join(f'{cell.index}.{cell.seed}' for cell in cells)}.{uuid.uuid4().hex}"
+    (folder / f"{name}.begun").touch()
+    time.sleep(0.3)  # long enough for an accident
+    if fatal in cells and not (folder / "killed").exists():
+        (folder / "killed").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     trained = train_cells(plan, cells)
-    (folder / f"{name}.{uuid.uuid4().hex}.ended").touch()
+    (folder / f"{name}.ended").touch()
     return trained
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,19 +54,16 @@ def test_a_worker_and_a_machine_die_and_nothing_is_lost_or_trained_twice(cluster
     log.mkdir()
     results, cells = StoreResults(store), cells_of(SPACE, [0, 1], limit=20)
     results.begin(TableMeta(KEY, SPACE.size))
-    work = partial(work_counted, Plan("nb201", KEY.dataset, RECIPE, "cpu", "auto", tiny_data()), log)
-    accidents: list[Callable[[], None]] = [
-        lambda: os.kill(_one_at_work(log), signal.SIGKILL),
-        lambda: cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False),
-    ]
+    plan = Plan("nb201", KEY.dataset, RECIPE, "cpu", "auto", tiny_data())
+    work = partial(work_counted, plan, log, cells[9])
 
     def on_progress(progress: FillProgress) -> None:
-        if progress.done >= 8 and accidents:
-            accidents.pop(0)()
+        if progress.done >= 20 and cluster.worker_nodes:
+            cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False)
 
     with Ray(cluster.address) as executor:
         report = _Filling(results, cells, False, on_progress).run(executor, work, 4)
-    assert not accidents and not cluster.worker_nodes
+    assert (log / "killed").exists() and not cluster.worker_nodes
     assert (report.wanted, report.trained, report.failures) == (40, 40, ())
     assert set(store.cells(KEY)) == set(cells)
     trained = Counter(name for file in log.glob("*.ended") for name in _cells(file))
@@ -82,12 +77,6 @@ def _cells(file: Path) -> list[tuple[int, int]]:
     """Return the cells that the name of a file of `work_counted` tells."""
     names = file.name.rsplit(".", 2)[0].split("-")
     return [(int(index), int(seed)) for index, _, seed in (name.partition(".") for name in names)]
-
-
-def _one_at_work(log: Path) -> int:
-    """Return the process that has begun a bundle and has not ended it."""
-    ended = {tuple(_cells(file)) for file in log.glob("*.ended")}
-    return next(int(file.read_text()) for file in log.glob("*.begun") if tuple(_cells(file)) not in ended)
 
 
 @pytest.mark.parametrize(
