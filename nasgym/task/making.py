@@ -81,17 +81,17 @@ def make_task(
         rules = replace(rules, seeds=seeds)
     if charge_repeats is not None:
         rules = replace(rules, charge_repeats=charge_repeats)
-    benchmark = make_benchmark(
-        name,
-        recipe=recipe or rules.recipe,
-        on_missing=on_missing,
-        share_equal=share_equal,
-        device=device,
-        store=store,
-    )
+    store = store if isinstance(store, Store) else open_store(store)
+
+    def table(recipe: str | None) -> Benchmark:
+        return make_benchmark(
+            name, recipe=recipe, on_missing=on_missing, share_equal=share_equal, device=device, store=store
+        )
+
     return Task(
-        benchmark,
+        table(recipe or rules.recipe),
         rules,
+        shorter={epochs: table(recipe) for epochs, recipe in rules.fidelities.items()},
         budget=budget,
         workers=workers,
         max_evaluations=max_evaluations,

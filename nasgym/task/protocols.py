@@ -49,6 +49,8 @@ class Protocol:
         charge_repeats: Whether an architecture is charged again when it is evaluated again.
         resumes: Whether a training that was stopped after some epochs can go on, so that only the rest is charged:
             where its epochs are one curve, and not trainings of their own.
+        fidelities: Where shorter trainings are not parts of the whole one: epochs -> the recipe whose table holds
+            trainings of that length. Then there are no others.
         budgets: Published budget in simulated seconds by data set; ``"*"`` stands for all others.
         published: Figures that the source prints, for reports to show beside their own.
     """
@@ -64,6 +66,7 @@ class Protocol:
     overshoot: bool = False
     charge_repeats: bool = True
     resumes: bool = True
+    fidelities: Mapping[int, str] = field(default_factory=dict)
     budgets: Mapping[str, float] = field(default_factory=dict)
     published: tuple[Published, ...] = ()
 
@@ -139,6 +142,19 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 recipe="nats-sss-12",
                 overshoot=True,
                 budgets={"cifar10": 20_000.0, "cifar100": 40_000.0, "imagenet16-120": 60_000.0},
+            ),
+            Protocol(
+                name="nb101",
+                source="Ying et al., NAS-Bench-101, ICML 2019, figure 7 and the published code: one of three trainings "
+                "answers, its seconds are charged, and the incumbent's mean test accuracy counts (the best of all is "
+                "0.943175752957662); shorter trainings have schedules of their own",
+                scores=(Score("test", "test_accuracy"), Score("valid", "valid_accuracy")),
+                space="nb101",
+                recipe="nb101-108",
+                overshoot=True,
+                resumes=False,
+                fidelities={4: "nb101-4", 12: "nb101-12", 36: "nb101-36"},
+                budgets={"cifar10": 5e6},
             ),
         )
     }

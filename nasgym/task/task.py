@@ -5,6 +5,8 @@ from __future__ import annotations
 import heapq
 import math
 import operator
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +37,8 @@ class Task:
         max_evaluations: How many evaluations may run, beside the budget; None: no limit.
         seed: Picks which stored seeds answer, where the protocol says ``"random"``.
         record: Whether the trajectory is kept; without it only the incumbent is.
+        shorter: Epochs -> the table of whole trainings of that length, see `Protocol.fidelities`; none: shorter
+            trainings are parts of the whole ones.
 
     Attributes:
         trajectory: All evaluations so far, in the order in which results came in.
@@ -52,12 +56,14 @@ class Task:
         max_evaluations: int | None = None,
         seed: int = 0,
         record: bool = True,
+        shorter: Mapping[int, Benchmark] = MappingProxyType({}),
     ) -> None:
         """Join the parts and start the clock at zero."""
         check_seed_policy(protocol.seeds)
         if protocol.epoch is not None:
             benchmark.check_epoch(protocol.epoch)
         self.benchmark, self.protocol, self.record = benchmark, protocol, record
+        self._shorter = dict(shorter)
         budget = protocol.budget(benchmark.key.dataset) if budget is None else budget
         self.max_evaluations = max_evaluations
         self.clock = SimulatedClock(budget, workers=workers, overshoot=protocol.overshoot, max_jobs=max_evaluations)
@@ -68,7 +74,8 @@ class Task:
         """Begin anew at zero seconds, on what the table holds now; with a ``seed`` for other draws."""
         if seed is not None:
             self.seed = _whole(seed)
-        self.benchmark.refresh()
+        for benchmark in (self.benchmark, *self._shorter.values()):
+            benchmark.refresh()
         self._draws = Draws(self.seed)
         self.clock.restart()
         self.trajectory = Trajectory()
@@ -187,6 +194,7 @@ class Task:
         if epochs is not None:
             self.benchmark.check_epoch(epochs)
             epochs = None if epochs == self.epochs else epochs
+            self._check_length(epochs)
         if self.clock.exhausted:
             return False
         index = int(self._indices(np.asarray(genotype)[None])[0])
@@ -258,7 +266,7 @@ class Task:
         view = self._view(epochs)
         slot = view.slot(index, seeds, number)
         if math.isnan(view.value(metric, slot, index)):
-            self.benchmark.ensure(index, seeds)
+            self._table(epochs)[0].ensure(index, seeds)
             view = self._view(epochs)
             slot = view.slot(index, seeds, number)
             if math.isnan(view.value(metric, slot, index)):
@@ -335,7 +343,23 @@ class Task:
         return seconds
 
     def _view(self, epochs: int | None) -> TableView:
-        return self.benchmark.view(self._metrics, self.protocol.epoch if epochs is None else epochs)
+        benchmark, epoch = self._table(epochs)
+        return benchmark.view(self._metrics, epoch)
+
+    def _table(self, epochs: int | None) -> tuple[Benchmark, int | None]:
+        """Return where trainings of so many epochs (None: whole ones) are read, and at which epoch."""
+        if epochs is None:
+            return self.benchmark, self.protocol.epoch
+        if epochs in self._shorter:
+            return self._shorter[epochs], None
+        return self.benchmark, epochs
+
+    def _check_length(self, epochs: int | None) -> None:
+        if self._shorter and epochs is not None and epochs not in self._shorter:
+            lengths = ", ".join(map(str, sorted(self._shorter)))
+            raise InvalidSetting(
+                f"trainings of the protocol {self.protocol.name!r} have {lengths} or {self.epochs} epochs; got {epochs}."
+            )
 
     def _count(self, result: Result) -> None:
         self.evaluations += 1
@@ -377,7 +401,7 @@ class Task:
             remedy = (
                 "Import the curve of that training, or let the agent train to the end (min_epochs, where it has it)."
             )
-        return f"the table {self.benchmark.key} does not know {metric} of architecture {index}{at}. {remedy}"
+        return f"the table {self._table(epochs)[0].key} does not know {metric} of architecture {index}{at}. {remedy}"
 
 
 def _policy(seed: int) -> SeedPolicy:
