@@ -358,7 +358,7 @@ class Task:
         if self._shorter and epochs is not None and epochs not in self._shorter:
             lengths = ", ".join(map(str, sorted(self._shorter)))
             raise InvalidSetting(
-                f"trainings of the protocol {self.protocol.name!r} have {lengths} or {self.epochs} epochs; got {epochs}."
+                f"the protocol {self.protocol.name!r} has trainings of {lengths} or {self.epochs} epochs; got {epochs}."
             )
 
     def _count(self, result: Result) -> None:

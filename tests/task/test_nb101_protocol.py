@@ -63,7 +63,7 @@ def test_a_short_training_does_not_go_on(task: Task) -> None:
 
 
 def test_other_lengths_are_refused(task: Task) -> None:
-    with pytest.raises(InvalidSetting, match="'nb101' have 4, 12, 36 or 108 epochs; got 50"):
+    with pytest.raises(InvalidSetting, match="'nb101' has trainings of 4, 12, 36 or 108 epochs; got 50"):
         task.submit(SPACE.from_index([7])[0], 50)
     with pytest.raises(MissingResult, match="nb101/cifar10/nb101-12"):
         task.submit(SPACE.from_index([8])[0], 12)
