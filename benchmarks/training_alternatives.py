@@ -63,11 +63,11 @@ class Setting(NamedTuple):
     threads: int  # of the way that takes several
 
     @classmethod
-    def of(cls, recipe: Recipe, device: torch.device, threads: int) -> Setting:
-        """Return the setting of a recipe on its data set."""
+    def of(cls, recipe: Recipe, device: torch.device, threads: int, side: int | None) -> Setting:
+        """Return the setting of a recipe on its data set, or on images of another size."""
         data = next(d for d in DATASETS.values() if d.recipe == recipe.name)
         steps = recipe.epochs * -(-data.sizes[0] // recipe.batch_size)
-        return cls(recipe, recipe.macro(data.classes, data.channels, data.resolution), steps, device, threads)
+        return cls(recipe, recipe.macro(data.classes, data.channels, side or data.resolution), steps, device, threads)
 
     def batch(self, members: int) -> tuple[Tensor, Tensor]:
         """Return made-up images ``[m, b, c, h, w]`` and labels ``[m, b]``."""
@@ -356,6 +356,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--recipe", choices=list(RECIPES), default="cluttered-digits-10")
+    parser.add_argument("--side", type=int, help="of the images, in pixels; else that of the recipe's data set")
     parser.add_argument("--cells", type=int, default=4, help="random cells trained alone; bundles are this often made")
     parser.add_argument("--members", type=int, nargs="*", default=[4], help="networks of a bundle; none: no bundles")
     parser.add_argument("--compile", type=int, default=1, help="of how many cells torch.compile is tried")
@@ -365,7 +366,7 @@ def main() -> None:
     parser.add_argument("--accuracy", type=int, default=0, metavar="CELLS", help="train so many cells whole instead")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
-    setting = Setting.of(get_recipe(chosen.recipe), torch.device(chosen.device), chosen.threads)
+    setting = Setting.of(get_recipe(chosen.recipe), torch.device(chosen.device), chosen.threads, chosen.side)
     print(f"{hardware(setting.device)}, {torch.get_num_threads()} threads")
     if chosen.accuracy:
         accuracy(setting.recipe, chosen.accuracy, chosen.device, chosen.seed)
