@@ -7,11 +7,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
-from nasgym.errors import InvalidSetting
+from nasgym.errors import InvalidSetting, MissingResult
 from nasgym.importers.official import TRIAL_FIELDS, state_of
 from nasgym.results import Evaluation, TableKey
 
-__all__ = ["ResultsCount", "added", "average"]
+__all__ = ["MissingEvaluation", "ResultsCount", "added", "average"]
 
 Numbers = Sequence[Any]
 
@@ -27,6 +27,12 @@ def added(numbers: Iterable[Any]) -> Any:
 def average(numbers: Numbers) -> Any:
     """Return the mean as `nats_bench` computes it."""
     return added(numbers) / len(numbers)
+
+
+class MissingEvaluation(MissingResult, KeyError, ValueError):
+    """A set that has no numbers at an epoch; `nas_201_api` says so with a KeyError, `nats_bench` also with others."""
+
+    __str__ = Exception.__str__
 
 
 class ResultsCount:
@@ -196,16 +202,20 @@ class ResultsCount:
         """Return the same of an evaluation set (``"valid"`` is ``"x-valid"``), as it was after an epoch.
 
         Raises:
-            KeyError: The set has no numbers at that epoch.
-            ValueError: The training had no such epoch, or the set no seconds there.
+            MissingEvaluation: The set has no numbers at that epoch; a KeyError and a ValueError.
+            InvalidSetting: The training had no such epoch; a ValueError.
         """
         epoch, name = self._epoch(iepoch), "x-valid" if name == "valid" else name
         key = f"{name}@{epoch}"
         now = total = None
         if isinstance(self.eval_times, dict) and self.eval_times:
             if key not in self.eval_times:
-                raise InvalidSetting(f"{key} not in the times of {', '.join(self.eval_names)}.")
+                raise MissingEvaluation(f"no seconds of {key}: the trial has {', '.join(self.eval_names)}.")
             now, total = self.eval_times[key], added([self.eval_times[f"{name}@{e}"] for e in range(epoch + 1)])
+        if key not in self.eval_losses or key not in self.eval_acc1es:
+            raise MissingEvaluation(
+                f"no loss and accuracy of {key}: the trial has others of {', '.join(self.eval_names)}."
+            )
         return _metrics(epoch, self.eval_losses[key], self.eval_acc1es[key], now, total)
 
     def _epoch(self, iepoch: int | None) -> int:
