@@ -37,6 +37,8 @@ _BUILT_IN: Mapping[str, str] = MappingProxyType(
         "asha": "nasgym.agents.asha:ASHA",
         "bohb": "nasgym.agents.bohb:BOHB",
         "tpe": "nasgym.agents.tpe:TPE",
+        "bananas": "nasgym.agents.bananas:BANANAS",
+        "predictor_evolution": "nasgym.agents.predictor_evolution:PredictorEvolution",
     }
 )
 _FILE = re.compile(r"^(?P<path>.+\.py)(?::(?P<name>[^:\\/]*))?(?::(?P<preset>[^:]*))?$")
