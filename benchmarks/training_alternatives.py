@@ -330,7 +330,8 @@ def accuracy(recipe: Recipe, count: int, device: str, seed: int) -> None:
         values, spent = [], []
         for half in (False, True):
             start = clock()
-            with torch.autocast(trainer.device.type, torch.bfloat16, enabled=half):
+            # without the cache: it would keep the first weights, cast, for as long as autocast is on
+            with torch.autocast(trainer.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
                 values.append(float(trainer(row, 0).valid_accuracy or 0))
             spent.append(clock() - start)
         pairs.append((*values, *spent))
