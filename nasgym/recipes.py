@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from nasgym.errors import InvalidSetting, UnknownName
 from nasgym.spaces import Macro
@@ -28,6 +28,7 @@ __all__ = [
 DEFAULT_DATASET = "cluttered-digits"
 """What is searched where no data set is named."""
 IMAGE_FOLDER = "imagefolder:"
+SplitRule: TypeAlias = Literal["halves", "last fifth"]
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,8 @@ class Recipe:
         name: The id under which results are stored.
         epochs: Passes over the training split.
         batch_size: Images per step; the last, smaller batch of an epoch is used too.
-        learning_rate: Of the first epoch; it falls per epoch along a cosine to zero,
-            ``lr_e = lr / 2 * (1 + cos(pi * e / epochs))`` for ``e = 0..epochs-1``.
-        momentum: Of SGD.
+        learning_rate: Of the first epoch or step; see ``schedule``.
+        momentum: Of the optimiser.
         nesterov: Whether the momentum is Nesterov's.
         weight_decay: On all parameters.
         channels: Channels of the stem (``C``); where the search space chooses channels itself, 16 leaves them as they
@@ -50,6 +50,14 @@ class Recipe:
         crop_padding: Pixels of zero padding around a training image before a random crop; None: an eighth of the side.
         image_size: Side in pixels to which images of a folder are resized; None: the data set's own.
         source: Where the recipe comes from.
+        schedule: ``"cosine"``: the learning rate falls per epoch along a cosine to zero,
+            ``lr_e = lr / 2 * (1 + cos(pi * e / epochs))`` for ``e = 0..epochs-1``; ``"cosine by step"``: the same with
+            steps in place of epochs, and nothing is learnt in the very first.
+        optimizer: ``"sgd"``, or ``"rmsprop"`` by the rule of NAS-Bench-101 (mean squares from 1 with a decay of 0.9, an
+            epsilon of 1 inside the root).
+        norm_momentum: The weight of a batch in the running statistics of batch norms.
+        split: How CIFAR-10 is split: ``"halves"`` of the training images, as in NAS-Bench-201, or ``"last fifth"``:
+            40,000 images to train on and the last 10,000 to validate, as in NAS-Bench-101.
     """
 
     name: str
@@ -65,7 +73,10 @@ class Recipe:
     crop_padding: int | None
     image_size: int | None
     source: str
-    schedule: Literal["cosine"] = "cosine"
+    schedule: Literal["cosine", "cosine by step"] = "cosine"
+    optimizer: Literal["sgd", "rmsprop"] = "sgd"
+    norm_momentum: float = 0.1
+    split: SplitRule = "halves"
 
     def macro(self, classes: int, in_channels: int, resolution: int) -> Macro:
         """Return the skeleton of the networks that this recipe trains."""
@@ -82,7 +93,7 @@ class DatasetInfo:
         channels: Channels per image.
         resolution: Side of an image in pixels.
         sizes: Images in the train, valid and test split.
-        recipe: The recipe used where none is named, whatever the search space; None: the space's own.
+        recipe: The recipe used where none is named, for most search spaces; None: the space's own.
         source: What it is and where it comes from.
         fingerprint: sha256 of its images and labels, where they can never change.
     """
@@ -99,6 +110,49 @@ class DatasetInfo:
 
 _NB201_SOURCE = "NAS-Bench-201 (Dong and Yang, ICLR 2020), table 1 and the published configuration files"
 _NATS_SSS_SOURCE = "NATS-Bench (Dong et al., TPAMI 2021), size search space, and the published configuration files"
+
+
+_NB101_SOURCE = "NAS-Bench-101 (Ying et al., ICML 2019) and its published code"
+
+
+def _nb101(epochs: int) -> Recipe:
+    return Recipe(
+        name=f"nb101-{epochs}",
+        epochs=epochs,
+        batch_size=256,
+        learning_rate=0.2,
+        momentum=0.9,
+        nesterov=False,
+        weight_decay=1e-4,
+        channels=128,
+        cells_per_stage=3,
+        flip=True,
+        crop_padding=4,
+        image_size=None,
+        source=_NB101_SOURCE,
+        schedule="cosine by step",
+        optimizer="rmsprop",
+        norm_momentum=0.003,
+        split="last fifth",
+    )
+
+
+def _digits(name: str, channels: int, source: str) -> Recipe:
+    return Recipe(
+        name=name,
+        epochs=10,
+        batch_size=128,
+        learning_rate=0.2,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=5e-4,
+        channels=channels,
+        cells_per_stage=1,
+        flip=False,
+        crop_padding=0,
+        image_size=12,
+        source=source,
+    )
 
 
 def _published(name: str, epochs: int, cells_per_stage: int, source: str) -> Recipe:
@@ -128,21 +182,9 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             _published("nats-sss-01", 1, 1, _NATS_SSS_SOURCE),
             _published("nats-sss-12", 12, 1, _NATS_SSS_SOURCE),
             _published("nats-sss-90", 90, 1, _NATS_SSS_SOURCE),
-            Recipe(
-                name="cluttered-digits-10",
-                epochs=10,
-                batch_size=128,
-                learning_rate=0.2,
-                momentum=0.9,
-                nesterov=True,
-                weight_decay=5e-4,
-                channels=8,
-                cells_per_stage=1,
-                flip=False,
-                crop_padding=0,
-                image_size=12,
-                source="chosen for this project, see docs/cluttered-digits.md",
-            ),
+            *map(_nb101, (4, 12, 36, 108)),
+            _digits("cluttered-digits-10", 8, "chosen for this project, see docs/cluttered-digits.md"),
+            _digits("nb101-digits", 16, "chosen for this project, see docs/nb101.md"),
         )
     }
 )
@@ -192,7 +234,8 @@ DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
     }
 )
 
-_RECIPE_OF_SPACE = {"nb201": "nb201-12", "nats-sss": "nats-sss-12"}
+_RECIPE_OF_SPACE = {"nb201": "nb201-12", "nats-sss": "nats-sss-12", "nb101": "nb101-108", "nb101-5": "nb101-108"}
+_RECIPE_ON = {("nb101", DEFAULT_DATASET): "nb101-digits", ("nb101-5", DEFAULT_DATASET): "nb101-digits"}
 _RECIPE_OF_OTHER_SPACES = "nb201-12"  # a space of the user's own
 
 
@@ -242,4 +285,5 @@ def default_recipe(dataset: str, space: str = "nb201") -> str:
     """Return the name of the recipe used for ``dataset`` where none is named: its own, or that of the search space."""
     check_dataset(dataset)
     own = None if is_image_folder(dataset) else DATASETS[dataset].recipe
+    own = _RECIPE_ON.get((space, dataset), own)
     return own or _RECIPE_OF_SPACE.get(space, _RECIPE_OF_OTHER_SPACES)

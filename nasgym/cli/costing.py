@@ -81,7 +81,7 @@ def _measured(
     from nasgym.training.cost_fit import measure_costs
 
     key, recipe = benchmark.key, get_recipe(benchmark.key.recipe)
-    data = load_dataset(key.dataset, image_size=recipe.image_size)
+    data = load_dataset(key.dataset, image_size=recipe.image_size, split=recipe.split)
     if keep:
         _make_table(benchmark, data.fingerprint)
     with show.counter(f"measuring {key}", total=1.0) as advance:

@@ -10,6 +10,7 @@ from torch import nn
 
 from nasgym.errors import UnknownName
 from nasgym.networks.nats_sss import NatsSSSNetwork
+from nasgym.networks.nb101 import nb101_network
 from nasgym.networks.nb201 import NB201Network
 from nasgym.spaces import Macro, Space
 
@@ -17,12 +18,14 @@ __all__ = ["build_network"]
 
 _BUILDERS: dict[str, Callable[[NDArray[np.integer], Macro], nn.Module]] = {
     "nats-sss": NatsSSSNetwork,
+    "nb101": nb101_network,
+    "nb101-5": nb101_network,
     "nb201": NB201Network,
 }
 
 
 def build_network(space: Space | str, genotype: NDArray[np.integer], macro: Macro) -> nn.Module:
-    """Return the network of one architecture, with PyTorch's default initialisation from the global CPU generator.
+    """Return the network of one architecture, with first weights from the global CPU generator.
 
     Args:
         space: A search space or its name.

@@ -15,7 +15,7 @@ from nasgym.recipes import Recipe
 from nasgym.spaces import Macro
 from nasgym.training.bundle_compiler import Context
 from nasgym.training.bundle_program import LANES, write_program
-from nasgym.training.loop import Batches, Score
+from nasgym.training.loop import Batches, Rate, Score
 
 __all__ = ["NativeNetwork"]
 
@@ -66,8 +66,9 @@ class NativeNetwork:
         """Images per batch of an evaluation."""
         return self.lanes
 
-    def train_epoch(self, batches: Batches, rate: float) -> list[Score]:
+    def train_epoch(self, batches: Batches, rate: Rate) -> list[Score]:
         """Take one step per batch ``[1, b, ...]`` at the learning rate ``rate``; return running averages."""
+        assert isinstance(rate, float), "build_networks() has looked: one rate for an epoch"
         self._context.rate = rate
         own = ((images[0], labels[0]) for images, labels in batches)
         return [self._over(own, self._program.train)]

@@ -14,7 +14,7 @@ from torch.nn import functional
 from nasgym.networks.bundle import BundleNetwork
 from nasgym.recipes import Recipe
 from nasgym.spaces import Macro
-from nasgym.training.loop import Batches, Score, make_optimizer
+from nasgym.training.loop import Batches, Rate, Score, make_optimizer
 
 __all__ = ["StackedNetworks"]
 
@@ -39,11 +39,11 @@ class StackedNetworks:
         self._optimizer = make_optimizer(self.network, recipe)
         self.evaluation_batch = _EVALUATION_BATCH.get(device.type, 500)
 
-    def train_epoch(self, batches: Batches, rate: float) -> list[Score]:
+    def train_epoch(self, batches: Batches, rate: Rate) -> list[Score]:
         """Take one step per batch ``[m, b, ...]``; return running averages in train mode."""
         self.network.train()
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate  # one for an epoch: build_networks() has looked
         sums = _Sums()
         for images, labels in batches:
             self._optimizer.zero_grad(set_to_none=True)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from nasgym.errors import DatasetUnavailable
+from nasgym.recipes import SplitRule
 from nasgym.training.halves import halves, listed_or_halves
 from nasgym.training.images import ImageData, Split
 from nasgym.training.pickled import read_batch
@@ -19,6 +20,7 @@ from nasgym.training.pickled import read_batch
 __all__ = ["FORMATS", "CifarFormat", "download", "load"]
 
 CIFAR100_SPLIT_FILE = "cifar100-test-split.txt"
+_STATISTICS_OF_NB101 = (125.31, 122.95, 113.87), (62.99, 62.09, 66.70)
 _Images = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
@@ -79,32 +81,39 @@ FORMATS: Mapping[str, CifarFormat] = MappingProxyType(
 )
 
 
-def load(name: str, root: Path, form: CifarFormat | None = None) -> ImageData:
+def load(name: str, root: Path, form: CifarFormat | None = None, *, split: SplitRule = "halves") -> ImageData:
     """Return ``cifar10`` or ``cifar100`` from the folder ``root``.
 
-    CIFAR-10: the published halves of the training images are train and valid. CIFAR-100: train is all training
-    images; valid and test are the halves of the test images listed in ``cifar100-test-split.txt`` where that file lies
-    in ``root``, else halves by nasgym's own fixed rule, with a fingerprint of their own.
+    CIFAR-10: the published halves of the training images are train and valid; or the last fifth of them, the fifth
+    batch, is valid and the rest train, normalised by the numbers published with that split. CIFAR-100: train is all
+    training images; valid and test are the halves of the test images listed in ``cifar100-test-split.txt`` where that
+    file lies in ``root``, else halves by nasgym's own fixed rule, with a fingerprint of their own.
 
     Args:
         name: ``"cifar10"`` or ``"cifar100"``.
         root: The data folder.
         form: Other files than the published ones.
+        split: Of CIFAR-10.
 
     Raises:
         DatasetUnavailable: A file is missing or not the published one.
     """
     form = form or FORMATS[name]
+    statistics = (form.mean, form.std)
     train, test = _read(form, form.train, root, name), _read(form, form.test, root, name)
     (meta_file, md5), remedy = next(iter(form.meta.items())), _remedy(name, root)
     classes = tuple(str(c) for c in read_batch(root / form.folder / meta_file, md5, remedy)[form.names_key])
     if name == "cifar10":
-        first, second = halves(len(train[1]))
+        if split == "last fifth":
+            order, statistics = np.arange(len(train[1])), _STATISTICS_OF_NB101
+            first, second = np.split(order, [len(order) * 4 // 5])
+        else:
+            first, second = halves(len(train[1]))
         splits = (_part(train, first), _part(train, second), _part(test))
     else:
         valid, rest = listed_or_halves(root / CIFAR100_SPLIT_FILE, len(test[1]))
         splits = (_part(train), _part(test, valid), _part(test, rest))
-    return ImageData.of(name, classes, splits, (form.mean, form.std))
+    return ImageData.of(name, classes, splits, statistics)
 
 
 def download(name: str, root: Path) -> None:

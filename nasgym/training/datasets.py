@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from nasgym.errors import DatasetUnavailable
-from nasgym.recipes import DATASETS, IMAGE_FOLDER, check_dataset, is_image_folder
+from nasgym.recipes import DATASETS, IMAGE_FOLDER, SplitRule, check_dataset, is_image_folder
 from nasgym.training import cifar, imagenet16
 from nasgym.training.digits import cluttered_digits
 from nasgym.training.folder import load_folder
@@ -25,13 +25,16 @@ def data_folder() -> Path:
     return user_folder("datasets", "data")
 
 
-def load_dataset(name: str, *, image_size: int | None = None, root: Path | None = None) -> ImageData:
+def load_dataset(
+    name: str, *, image_size: int | None = None, root: Path | None = None, split: SplitRule = "halves"
+) -> ImageData:
     """Return a data set, whole, in memory.
 
     Args:
         name: ``cluttered-digits``, ``cifar10``, ``cifar100``, ``imagenet16-120`` or ``imagefolder:PATH``.
         image_size: Side in pixels to which the images of a folder are resized (None: 32). Others keep their size.
         root: Where data sets lie; None: `data_folder`.
+        split: How CIFAR-10 is split, see `nasgym.recipes.Recipe`; others have one way.
 
     Raises:
         UnknownName: No data set has that name.
@@ -46,7 +49,7 @@ def load_dataset(name: str, *, image_size: int | None = None, root: Path | None 
     where = data_folder() if root is None else root
     if name == "imagenet16-120":
         return imagenet16.load(where)
-    return cifar.load(name, where)
+    return cifar.load(name, where, split=split)
 
 
 def fingerprint(dataset: str, image_size: int | None = None, *, root: Path | None = None) -> str:

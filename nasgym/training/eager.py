@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from nasgym.recipes import Recipe
-from nasgym.training.loop import Batches, Score, evaluate, make_optimizer, train_epoch
+from nasgym.training.loop import Batches, Rate, Score, evaluate, make_optimizer, train_epoch
 
 __all__ = ["EagerNetwork"]
 
@@ -21,16 +21,19 @@ class EagerNetwork:
 
     Args:
         network: The network; it is moved to the device, channels last.
-        recipe: Momentum and weight decay.
+        recipe: The optimiser, its momentum and weight decay, and how batch norms average.
         device: Where it is trained.
     """
 
     def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device) -> None:
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = recipe.norm_momentum
         self.network: nn.Module = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimizer = make_optimizer(self.network, recipe)
         self.evaluation_batch = _EVALUATION_BATCH.get(device.type, 1000)
 
-    def train_epoch(self, batches: Batches, rate: float) -> list[Score]:
+    def train_epoch(self, batches: Batches, rate: Rate) -> list[Score]:
         """Take one step per batch ``[1, b, ...]``; see `nasgym.training.loop.train_epoch`."""
         own = ((images[0], labels[0]) for images, labels in batches)
         return [train_epoch(self.network, self._optimizer, own, rate)]

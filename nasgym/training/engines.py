@@ -21,7 +21,7 @@ from nasgym.training.bundle_compiler import load_kernels
 from nasgym.training.bundle_native import NativeNetwork
 from nasgym.training.bundle_stacked import StackedNetworks
 from nasgym.training.eager import EagerNetwork
-from nasgym.training.loop import Batches, Score
+from nasgym.training.loop import Batches, Rate, Score
 
 __all__ = ["Engine", "Networks", "build_networks", "bundle_engine", "check_engine", "is_small", "solo_engine"]
 
@@ -39,7 +39,7 @@ class Networks(Protocol):
         """Images per batch of an evaluation."""
         ...
 
-    def train_epoch(self, batches: Batches, rate: float) -> list[Score]:
+    def train_epoch(self, batches: Batches, rate: Rate) -> list[Score]:
         """Take one step per batch at the learning rate ``rate``; return each network's running averages.
 
         Images are ``[m, b, c, h, w]``, labels ``[m, b]``, for ``m`` networks.
@@ -72,7 +72,7 @@ def solo_engine(space: Space, recipe: Recipe, device: torch.device, side: int) -
         side: Of the images, in pixels.
     """
     one_thread = is_small(recipe, device, side) or torch.get_num_threads() == 1
-    return "compiled" if one_thread and _has_kernels(space, device) else "eager"
+    return "compiled" if one_thread and is_plain(recipe) and _has_kernels(space, device) else "eager"
 
 
 def bundle_engine(space: Space, device: torch.device) -> Engine:
@@ -85,6 +85,11 @@ def bundle_engine(space: Space, device: torch.device) -> Engine:
 def is_small(recipe: Recipe, device: torch.device, side: int) -> bool:
     """Tell whether threads of a CPU would wait for each other longer than they compute."""
     return device.type == "cpu" and recipe.batch_size * recipe.channels * side**2 < _WORTH_THREADS
+
+
+def is_plain(recipe: Recipe) -> bool:
+    """Tell whether a recipe has the optimiser, the schedule and the batch norms that every engine knows."""
+    return (recipe.optimizer, recipe.schedule, recipe.norm_momentum) == ("sgd", "cosine", 0.1)
 
 
 def check_engine(engine: Engine, space: Space, device: torch.device) -> None:
@@ -122,7 +127,15 @@ def build_networks(
         macro: The skeleton.
         recipe: Batch size, momentum and weight decay.
         device: Where they are trained.
+
+    Raises:
+        InvalidSetting: The recipe has something that only ``"eager"`` knows, and the engine is another.
     """
+    if engine != "eager" and not is_plain(recipe):
+        raise InvalidSetting(
+            f"the engine {engine!r} knows SGD, a cosine by epoch and batch norms with a momentum of 0.1; the recipe "
+            f"{recipe.name!r} has {recipe.optimizer}, {recipe.schedule} and {recipe.norm_momentum}. Take 'eager'."
+        )
     if engine == "stacked":
         return StackedNetworks(genotypes, macro, recipe, seeds, device)
     (genotype,), (seed,) = genotypes, seeds

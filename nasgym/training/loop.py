@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -12,11 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nasgym.recipes import Recipe
+from nasgym.training.rmsprop import RMSProp
 
-__all__ = ["Batches", "Score", "evaluate", "learning_rate", "make_optimizer", "train_epoch"]
+__all__ = ["Batches", "Rate", "Score", "evaluate", "learning_rate", "make_optimizer", "rate_of_epoch", "train_epoch"]
 
 Batches: TypeAlias = Iterable[tuple[Tensor, Tensor]]
 """Images and labels, on the device."""
+Rate: TypeAlias = float | Sequence[float]
+"""The learning rate of an epoch, or of each of its steps."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,28 @@ class _Sums:
         return Score(int(self._correct) / self._count, float(self._loss) / self._count)
 
 
-def learning_rate(recipe: Recipe, epoch: int) -> float:
-    """Return the learning rate of an epoch (from 0): a cosine from the recipe's rate towards zero."""
+def learning_rate(recipe: Recipe, epoch: float) -> float:
+    """Return the learning rate after so many epochs: a cosine from the recipe's rate towards zero."""
     return recipe.learning_rate / 2 * (1 + math.cos(math.pi * epoch / recipe.epochs))
 
 
-def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """Return the recipe's SGD over all parameters."""
+def rate_of_epoch(recipe: Recipe, epoch: int, images: int) -> Rate:
+    """Return the learning rate of an epoch (from 0) of so many images, or that of each step, as the recipe says."""
+    if recipe.schedule == "cosine":
+        return learning_rate(recipe, epoch)
+    steps = math.ceil(images / recipe.batch_size)
+    return [learning_rate(recipe, epoch + step / steps) if epoch or step else 0.0 for step in range(steps)]
+
+
+def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Return the recipe's optimiser over all parameters."""
+    if recipe.optimizer == "rmsprop":
+        return RMSProp(
+            network.parameters(),
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+        )
     return torch.optim.SGD(
         network.parameters(),
         lr=recipe.learning_rate,
@@ -68,13 +86,13 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
     )
 
 
-def train_epoch(network: nn.Module, optimizer: torch.optim.Optimizer, batches: Batches, rate: float) -> Score:
+def train_epoch(network: nn.Module, optimizer: torch.optim.Optimizer, batches: Batches, rate: Rate) -> Score:
     """Take one step per batch at the learning rate ``rate``; return running averages in train mode, as published."""
     network.train()
-    for group in optimizer.param_groups:
-        group["lr"] = rate
     sums: _Sums | None = None
-    for images, labels in batches:
+    for step, (images, labels) in enumerate(batches):
+        for group in optimizer.param_groups:
+            group["lr"] = rate[step] if isinstance(rate, Sequence) else rate
         sums = sums or _Sums(images.device)
         optimizer.zero_grad(set_to_none=True)
         logits = network(images)

@@ -23,7 +23,7 @@ from nasgym.training.datasets import load_dataset
 from nasgym.training.devices import describe, memory_guard, resolve_device
 from nasgym.training.engines import Engine, Networks, build_networks, check_engine, is_small, solo_engine
 from nasgym.training.images import ImageData
-from nasgym.training.loop import learning_rate
+from nasgym.training.loop import rate_of_epoch
 from nasgym.training.progress import EpochReport, Laps, to_evaluation
 
 __all__ = ["Trainer", "reproducible"]
@@ -85,7 +85,7 @@ class Trainer:
     def data(self) -> ImageData:
         """The data set; loaded now if it is not yet (raises `DatasetUnavailable` where it is not at hand)."""
         if self._data is None:
-            self._data = load_dataset(self.dataset, image_size=self.recipe.image_size)
+            self._data = load_dataset(self.dataset, image_size=self.recipe.image_size, split=self.recipe.split)
         if self._data.resolution < _SMALLEST_SIDE:
             raise InvalidSetting(
                 f"images must have {_SMALLEST_SIDE} pixels a side or more, so that the last stage is no single pixel; "
@@ -142,7 +142,7 @@ class Trainer:
             if all(own and own[-1].diverged for own in reports):
                 break
             batches = train.planned(self._plan(epoch, seeds), batch)
-            trained, _ = networks.train_epoch(batches, learning_rate(self.recipe, epoch)), laps.train()
+            trained, _ = networks.train_epoch(batches, rate_of_epoch(self.recipe, epoch, len(train))), laps.train()
             validated, valid_seconds = networks.evaluate(valid.batches(size)), laps.lap()
             tested, test_seconds = networks.evaluate(test.batches(size)), laps.lap()
             for own, t, v, s in zip(reports, trained, validated, tested, strict=True):

@@ -74,6 +74,16 @@ def test_cifar10_is_read_and_split(tmp_path: Path) -> None:
     assert data.test.labels.tolist() == [9] * 6
 
 
+def test_cifar10_keeps_its_fifth_batch_for_validation_where_a_recipe_says_so(tmp_path: Path) -> None:
+    form = _cifar10(tmp_path)
+    data = cifar.load("cifar10", tmp_path, form, split="last fifth")
+    whole = np.concatenate([_pixels(4, 3072, i) for i in range(1, 6)]).reshape(-1, 3, 32, 32)
+    assert np.array_equal(data.train.images.numpy(), whole[:16])
+    assert np.array_equal(data.valid.images.numpy(), whole[16:]) and data.valid.labels.tolist() == [5, 1, 2, 3]
+    assert data.mean == (125.31, 122.95, 113.87) and data.std == (62.99, 62.09, 66.70)
+    assert data.fingerprint != cifar.load("cifar10", tmp_path, form).fingerprint
+
+
 def test_cifar100_takes_the_published_list_or_its_own_halves(tmp_path: Path) -> None:
     form = _cifar100(tmp_path)
     own = cifar.load("cifar100", tmp_path, form)

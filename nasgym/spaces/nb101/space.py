@@ -146,7 +146,7 @@ class NB101:
         """Return strings such as ``010/001/000+conv3x3-bn-relu``: the canonical matrix row by row, the operations."""
         return [
             "+".join(["/".join("".join(map(str, row)) for row in cell.matrix.tolist()), *cell.operations])
-            for cell in self.cells(self.index(genotypes))
+            for cell in self.canonical_cells(genotypes)
         ]
 
     def from_str(self, strings: Sequence[str]) -> Genotypes:
@@ -197,17 +197,11 @@ class NB101:
     def cells(self, indices: NDArray[np.integer] | Sequence[int]) -> list[Cell]:
         """Return the canonical cells of indices."""
         ranks = check_indices(indices, self.size)
-        graph, known = self.table.graph(ranks), graphs()
-        cells = []
-        for code, v, operations in zip(
-            known.codes[graph].tolist(),
-            known.vertices[graph].tolist(),
-            costs.operations_of(self.table.labels(ranks)).tolist(),
-            strict=True,
-        ):
-            matrix = np.array([[x < y and code >> edge_bit(x, y) & 1 for y in range(v)] for x in range(v)], np.int8)
-            cells.append(Cell(matrix, tuple(OPERATIONS[op] for op in operations[: v - 2])))
-        return cells
+        return _cells(Canonical(self.table.graph(ranks), self.table.labels(ranks)))
+
+    def canonical_cells(self, genotypes: NDArray[np.integer]) -> list[Cell]:
+        """Return the canonical cells of genotypes; this needs no hashes."""
+        return _cells(self._canonical(self._checked(genotypes)))
 
     def canonical(self, genotypes: NDArray[np.integer]) -> Indices:
         """Return the index of each cell: equal networks have one."""
@@ -396,3 +390,13 @@ class NB101:
             raise InvalidArchitecture(f"no cell of {self.name} has the hash {text!r}.")
         cell: Genotypes = self.from_index(found)[0]
         return cell
+
+
+def _cells(canonical: Canonical) -> list[Cell]:
+    known = graphs()
+    codes, vertices = known.codes[canonical.graph].tolist(), known.vertices[canonical.graph].tolist()
+    cells = []
+    for code, v, operations in zip(codes, vertices, costs.operations_of(canonical.labels).tolist(), strict=True):
+        matrix = np.array([[x < y and code >> edge_bit(x, y) & 1 for y in range(v)] for x in range(v)], dtype=np.int8)
+        cells.append(Cell(matrix, tuple(OPERATIONS[op] for op in operations[: v - 2])))
+    return cells
