@@ -20,11 +20,12 @@ class ConstructEnv(TaskEnv):
 
     ## Description
 
-    An architecture of a search space is a list of decisions: for NAS-Bench-201 the operations on the six edges
-    0→1, 0→2, 1→2, 0→3, 1→3, 2→3 of a cell, for NATS-SSS the channels of the five layers from the image to the
-    classifier. An episode takes them in this order. The finished architecture is evaluated: its result is read from a
-    table, or the network is trained. The evaluation's seconds are charged to a simulated clock, which runs on across
-    episodes until its budget is spent.
+    An architecture of a search space is a list of decisions: for NAS-Bench-201 the operations on the six edges 0→1,
+    0→2, 1→2, 0→3, 1→3, 2→3 of a cell, for NATS-SSS the channels of the five layers from the image to the classifier,
+    for NAS-Bench-101 whether each of the 21 edges between seven vertices is there, row by row, and then the operations
+    of the five inner vertices. An episode takes them in this order. The finished architecture is evaluated: its result
+    is read from a table, or the network is trained. The evaluation's seconds are charged to a simulated clock, which
+    runs on across episodes until its budget is spent.
 
     ## Action Space
 
@@ -38,14 +39,17 @@ class ConstructEnv(TaskEnv):
     | 3 | nor_conv_3x3 |
     | 4 | avg_pool_3x3 |
 
-    For NATS-SSS `Discrete(8)`: action `k` gives the layer `8 * (k + 1)` channels.
+    For NATS-SSS `Discrete(8)`: action `k` gives the layer `8 * (k + 1)` channels. For NAS-Bench-101 `Discrete(3)`: no
+    edge or an edge, then conv3x3-bn-relu, conv1x1-bn-relu or maxpool3x3; what leaves no way to a cell with a path from
+    input to output and at most nine edges is illegal.
 
     `info["action_mask"]` (int8) and `action_masks()` (bool) say which are legal; once the cell is complete none is.
 
     ## Observation Space
 
     `MultiDiscrete([choices + 1, ...])`, int8, one entry per decision; for NAS-Bench-201 `MultiDiscrete([6] * 6)`, for
-    NATS-SSS `MultiDiscrete([9] * 5)`. 0 is an open decision, `k + 1` the option `k`.
+    NATS-SSS `MultiDiscrete([9] * 5)`, for NAS-Bench-101 `MultiDiscrete([3] * 21 + [4] * 5)`. 0 is an open decision, `k
+    + 1` the option `k`.
 
     ## Rewards
 

@@ -32,10 +32,12 @@ class EditEnv(TaskEnv):
 
     ## Action Space
 
-    `Discrete(sum(choices))`: which decision gets which option, decision by decision. For NAS-Bench-201
-    `Discrete(30)`: action `5 * edge + operation`, with the edges 0→1, 0→2, 1→2, 0→3, 1→3, 2→3 and the operations none,
-    skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3; for NATS-SSS `Discrete(40)`: action `8 * layer + k` gives a
-    layer `8 * (k + 1)` channels. An action that changes nothing is legal and evaluates the same architecture again.
+    `Discrete(sum(choices))`: which decision gets which option, decision by decision. For NAS-Bench-201 `Discrete(30)`:
+    action `5 * edge + operation`, with the edges 0→1, 0→2, 1→2, 0→3, 1→3, 2→3 and the operations none, skip_connect,
+    nor_conv_1x1, nor_conv_3x3, avg_pool_3x3; for NATS-SSS `Discrete(40)`: action `8 * layer + k` gives a layer `8 * (k
+    + 1)` channels; for NAS-Bench-101 `Discrete(57)`: two for each of the 21 edges (action `2 * edge + 1` draws it),
+    then three for each of the five operations; what leaves no valid cell is illegal. An action that changes nothing is
+    legal and evaluates the same architecture again.
 
     `info["action_mask"]` (int8) and `action_masks()` (bool) say which are legal.
 

@@ -21,7 +21,12 @@ _KINDS = (
     _Kind("", "nasgym.envs.construct:ConstructEnv", "nasgym.envs.vector:ConstructVectorEnv"),
     _Kind("-Edit", "nasgym.envs.edit:EditEnv", "nasgym.envs.vector:EditVectorEnv"),
 )
-_NAMES: dict[str, dict[str, Any]] = {"NB201": {"space": "nb201"}, "NATS-SSS": {"space": "nats-sss"}}
+_NAMES: dict[str, dict[str, Any]] = {
+    "NB201": {"space": "nb201"},
+    "NATS-SSS": {"space": "nats-sss"},
+    "NB101": {"space": "nb101"},
+    "NB101-5": {"space": "nb101-5"},
+}
 """Name of the id -> the arguments that make it this space's."""
 
 
