@@ -119,20 +119,25 @@ class PickleMachine:
     # Bytes
 
     def _refill(self) -> None:
-        more = self._read(_CHUNK)
-        self._ended = not more
-        self._used += len(more)
+        """Read until enough is at hand or the file ends; a read may give less than was asked for."""
+        pieces = [self._data[self._at :]]
+        at_hand = len(pieces[0])
+        while at_hand < _AHEAD and not self._ended:
+            more = self._read(_CHUNK)
+            self._ended = not more
+            self._used += len(more)
+            at_hand += len(more)
+            pieces.append(more)
         if self._used > _BYTES + 2 * _CHUNK:
             raise self._fault(f"one architecture takes more than {_BYTES:,} bytes")
-        self._data = self._data[self._at :] + more
-        self._at = 0
+        self._data, self._at = b"".join(pieces), 0
 
     def _take(self, count: int) -> bytes:
         if count > _LONGEST:
             raise self._fault(f"a text of {count:,} bytes")
         end = self._at + count
         if end > len(self._data):
-            raise IndexError
+            raise self._fault("it is cut off")
         found = self._data[self._at : end]
         self._at = end
         return found
