@@ -40,11 +40,13 @@ from tests.importers import official_archives as archives
 from tests.importers.official_samples import SEEDS, arch_state
 
 SIZE = 15_625
+TRAINED = (2225, 5439, 7961)
+"""Architectures of version 1.1 whose 200 epochs were trained once, twice and three times."""
+TRIALS = 5 * SIZE + 4 * sum(count * trained for count, trained in enumerate(TRAINED, 1))
+"""Trials in the published files: five of 12 epochs an architecture, and those of 200 epochs on four data sets."""
 COLUMNS = 10 * (2 + 1 + 1 + 1 + 4 * 3) * SIZE * 8
 """Bytes of the columns of the eight tables, at most: ten for each seed, 8 bytes a value."""
 PAGE, PAGE_HEAD, INLINE, NODE = 4096, 16, 2038, 32  # of LMDB, in bytes
-TRAINED = (2225, 5439, 7961)
-"""Architectures of version 1.1 whose 200 epochs were trained once, twice and three times."""
 
 
 def states(index: int) -> dict[str, object]:
@@ -63,7 +65,7 @@ def estimate(folder: Path) -> None:
         for key, evaluation in trials:
             sizes.setdefault(key, []).append(len(encode(evaluation)))
     total = 0.0
-    seeds = sum(count * trained for count, trained in enumerate(TRAINED, 1)) / SIZE
+    seeds = (TRIALS / SIZE - 5) / 4
     for key, found in sizes.items():
         own_page = max(found) > INLINE
         trained = seeds if key.recipe == "nb201-200" else 2 if key.dataset == "cifar10" else 1
@@ -147,10 +149,10 @@ def main() -> None:
         words += ["--workers", given.workers]
         said = subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True).stdout
     found = json.loads(said)
-    share = SIZE / found["architectures"]
+    share, by_trial = SIZE / found["architectures"], TRIALS / found["trials"]
     print(f"{found['architectures']:,} architectures, {found['trials']:,} trials, {given.workers} workers")
-    for name in ("seconds", "cpu_seconds", "records_bytes"):
-        print(f"{name:13} {found[name]:16,.1f}   for {SIZE:,}: {found[name] * share:18,.1f}")
+    for name, factor in (("seconds", share), ("cpu_seconds", share), ("records_bytes", by_trial)):
+        print(f"{name:13} {found[name]:16,.1f}   for {SIZE:,}: {found[name] * factor:18,.1f}")
     print(f"whole store   {found['store_bytes']:16,.1f}   its columns take at most {COLUMNS:,} for {SIZE:,}")
     print(f"peak memory  {found['peak_mb']:16,.1f} MB of the largest process")
 
