@@ -65,4 +65,6 @@ def is_packed(path: Path) -> bool:
 def of_packed(path: Path) -> list[Content]:
     """Return the rows of a packed table; raises `StoreDamaged` or `StoreSchemaError`."""
     packed = PackedTable(path)
+    if problems := packed.problems():
+        raise StoreDamaged(problems[0])
     return [(packed.meta, tables.encoded(packed.scan()))]

@@ -8,9 +8,11 @@ are none.
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
 from pathlib import Path
 
+from nasgym.errors import StoreDamaged
 from nasgym.results import TableKey
 from nasgym.tables.packed import DESCRIPTION, PackedTable
 from nasgym.tables.packing import pack_table
@@ -18,6 +20,7 @@ from nasgym.tables.packing import pack_table
 __all__ = ["PackedTable", "embedded_keys", "embedded_table", "pack_table"]
 
 _FOLDER = Path(__file__).resolve().parent
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # of a name; a folder of images is never embedded
 
 
 def embedded_keys() -> list[TableKey]:
@@ -38,6 +41,11 @@ def _in_use() -> bool:
 
 @cache
 def _opened(key: TableKey) -> PackedTable | None:
-    folder = _FOLDER / key.space / key.dataset / key.recipe
-    safe = ".." not in key.dataset and ":" not in key.dataset  # a folder of images is never embedded
-    return PackedTable(folder) if safe and (folder / DESCRIPTION).is_file() else None
+    parts = (key.space, key.dataset, key.recipe)
+    folder = _FOLDER.joinpath(*parts) if all(map(_PART.fullmatch, parts)) else None
+    if folder is None or not (folder / DESCRIPTION).is_file():
+        return None
+    table = PackedTable(folder)
+    if table.meta.key != key:
+        raise StoreDamaged(f"{folder} holds the table {table.meta.key}: install nasgym again.")
+    return table

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nasgym.errors import InvalidSetting
+from nasgym.errors import InvalidSetting, StoreError, StoreFull
 from nasgym.results import SPLITS, Evaluation
 from nasgym.results_file import TableMeta
-from nasgym.tables.packed import DESCRIPTION, Description, PackedTable, Rows, row_type, seed_file
+from nasgym.tables.packed import DESCRIPTION, LARGEST_COUNT, Description, PackedTable, Rows, row_type, seed_file
 
 __all__ = ["pack_table"]
 
 _LARGEST_HALF = float(np.finfo(np.float16).max)
+_SEED_FILE = re.compile(r"seed-\d+-[0-9a-f]{16}\.npy")
 _PER_TRAINING = ("date", "bundle", "seconds")  # provenance that differs from training to training
 
 
@@ -29,7 +33,10 @@ def pack_table(
     sizes: Mapping[str, int],
     made: Mapping[str, str],
 ) -> PackedTable:
-    """Write a packed table and return it. The files of seeds that have not changed keep their bytes.
+    """Write a packed table and return it.
+
+    A table that is there already is replaced at one moment, when all files of the new one are on the disk; the files
+    of seeds that have not changed stay. After an error, or a power cut, it is whole as it was.
 
     Args:
         meta: What the table was made with.
@@ -41,24 +48,30 @@ def pack_table(
 
     Raises:
         InvalidSetting: There are no evaluations, one of them is not a whole training, or an accuracy is no count.
+        StoreFull: The disk is full.
+        StoreError: The folder cannot be written to.
     """
     rows = sorted(evaluations, key=lambda e: (str(e.seed), e.index))
     if not rows:
         raise InvalidSetting(f"the table {meta.key} has no evaluations to pack: fill it first (`nasgym fill`).")
     for split in SPLITS:
-        if not 0 < sizes[split] < 1 << 16:
+        if not 0 < sizes[split] <= LARGEST_COUNT:
             raise InvalidSetting(f"a packed table counts up to 65,535 images a split; {split} has {sizes[split]}.")
     epochs = rows[0].epochs
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    files = {}
-    for seed in sorted({_numbered(e) for e in rows}):
-        packed = _packed([e for e in rows if e.seed == seed], epochs, sizes)
-        path = target / seed_file(seed)
-        _write(path, packed)
-        files[seed] = hashlib.sha256(path.read_bytes()).hexdigest()
+    seeds = sorted({_numbered(e) for e in rows})
+    arrays = {seed: _bytes(_packed([e for e in rows if e.seed == seed], epochs, sizes)) for seed in seeds}
+    files = {seed: hashlib.sha256(data).hexdigest() for seed, data in arrays.items()}
     described = Description(meta, epochs, dict(sizes), files, {**_provenance(rows), **made})
-    (target / DESCRIPTION).write_text(described.encode(), encoding="utf-8")
+    named = {seed_file(seed, digest): arrays[seed] for seed, digest in files.items()}
+    target = Path(folder)
+    try:
+        _write_all(target, named, described)
+    except OSError as error:
+        known = StoreFull if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT) else StoreError
+        raise known(
+            f"the packed table {target} cannot be written ({error}): check the path and the room on the disk. "
+            "One that was there is as it was."
+        ) from error
     return PackedTable(target)
 
 
@@ -113,9 +126,33 @@ def _provenance(evaluations: Sequence[Evaluation]) -> dict[str, str]:
     return {**found, "trainings": str(len(evaluations)), **({"dates": f"{dates[0]} to {dates[-1]}"} if dates else {})}
 
 
-def _write(path: Path, rows: Rows) -> None:
-    """Write an array beside its place and put it there whole."""
+def _bytes(rows: Rows) -> bytes:
+    file = io.BytesIO()
+    np.save(file, rows, allow_pickle=False)
+    return file.getvalue()
+
+
+def _write_all(target: Path, named: Mapping[str, bytes], described: Description) -> None:
+    """Write the files that are not there yet, then the description that names them, then drop what none names."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name, data in named.items():
+        path = target / name
+        if not (path.is_file() and path.read_bytes() == data):
+            _write(path, data)
+    _write(target / DESCRIPTION, described.encode().encode())
+    for path in target.iterdir():
+        if _SEED_FILE.fullmatch(path.name) and path.name not in named:
+            path.unlink(missing_ok=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file beside its place and put it there whole."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with beside.open("wb") as file:
-        np.save(file, rows, allow_pickle=False)
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

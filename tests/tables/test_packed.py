@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import pickle
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasgym.errors import InvalidSetting, StoreDamaged, StoreError, StoreSchemaError
-from nasgym.results import SPLITS, Series
-from nasgym.tables import PackedTable, pack_table
+from nasgym.errors import InvalidSetting, StoreDamaged, StoreError, StoreFull, StoreSchemaError
+from nasgym.results import SPLITS, Series, TableKey
+from nasgym.store import Store
+from nasgym.tables import PackedTable, embedded_table, pack_table
 from nasgym.tables.packed import row_type
-from tests.tables.conftest import EPOCHS, SIZES, meta, training
+from tests.tables.conftest import EPOCHS, KEY, SIZES, Embed, meta, training
 
 ROWS = [training(0, 0), training(7, 0, diverged_at=4), training(15_624, 0), training(7, 1), training(9, 1, 1)]
 
@@ -102,10 +105,50 @@ def test_provenance_is_kept_once(packed: PackedTable) -> None:
 
 
 def test_a_new_seed_leaves_the_files_of_others_alone(packed: PackedTable) -> None:
-    before = (packed.path / "seed-0.npy").read_bytes()
+    (file,) = packed.path.glob("seed-0-*.npy")
+    before = file.stat()
     pack_table(meta(), [*ROWS, training(3, 2)], packed.path, sizes=SIZES, made={})
-    assert (packed.path / "seed-0.npy").read_bytes() == before
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert PackedTable(packed.path).seeds == (0, 1, 2)
+
+
+def test_files_of_an_older_table_go(packed: PackedTable) -> None:
+    pack_table(meta(), [training(3, 0)], packed.path, sizes=SIZES, made={})
+    assert len(list(packed.path.iterdir())) == 2
+    assert [(e.index, e.seed) for e in PackedTable(packed.path).scan()] == [(3, 0)]
+
+
+@pytest.mark.parametrize("step", range(3))  # two files of seeds, the description
+@pytest.mark.parametrize("full", [False, True])
+def test_a_table_that_is_packed_over_another_is_that_one_until_it_is_whole(
+    packed: PackedTable, monkeypatch: pytest.MonkeyPatch, step: int, full: bool
+) -> None:
+    before, left, replace_file = list(packed.scan()), [step], Path.replace
+
+    def failing(path: Path, target: Path) -> Path:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "no space") if full else KeyboardInterrupt
+        return replace_file(path, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    new = [training(1, 0), training(1, 1)]
+    with pytest.raises(StoreFull if full else KeyboardInterrupt):
+        pack_table(meta(), new, packed.path, sizes=SIZES, made={})
+    monkeypatch.undo()
+    again = PackedTable(packed.path)
+    assert again.problems() == []
+    assert list(again.scan()) == before
+    assert not list(packed.path.glob(".*"))
+    pack_table(meta(), new, packed.path, sizes=SIZES, made={})
+    assert len(list(packed.path.iterdir())) == 3
+    assert len(list(PackedTable(packed.path).scan())) == 2
+
+
+def test_where_no_folder_can_be_made_the_error_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written"):
+        pack_table(meta(), ROWS, tmp_path / "file" / "t", sizes=SIZES, made={})
 
 
 def test_it_may_be_pickled(packed: PackedTable) -> None:
@@ -148,11 +191,11 @@ def test_nothing_means_and_large_splits_are_refused(tmp_path: Path) -> None:
 
 
 def test_damage_is_named(packed: PackedTable) -> None:
-    file = packed.path / "seed-1.npy"
+    (file,) = packed.path.glob("seed-1-*.npy")
     whole = file.read_bytes()
     file.write_bytes(whole[:-1])
     assert len(PackedTable(packed.path).problems()) == 1
-    with pytest.raises(StoreDamaged, match=r"seed-1\.npy"):
+    with pytest.raises(StoreDamaged, match="seed-1-"):
         PackedTable(packed.path).get(7, 1)
     np.save(file, np.zeros(3))
     with pytest.raises(StoreDamaged, match="no trainings"):
@@ -164,6 +207,10 @@ def test_damage_is_named(packed: PackedTable) -> None:
     np.save(file, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(StoreDamaged, match="cannot be read"):
         PackedTable(packed.path).get(7, 1)
+    for header in (b"", b"PK\3\4", b"\x93NUMPY\1\0v\0" + b"{" * 118):
+        file.write_bytes(header)
+        with pytest.raises(StoreDamaged, match="cannot be read"):
+            PackedTable(packed.path).get(7, 1)
     file.write_bytes(whole)
     assert PackedTable(packed.path).problems() == []
 
@@ -183,6 +230,62 @@ def test_a_description_is_checked(packed: PackedTable, tmp_path: Path) -> None:
     path.write_text(json.dumps({**record, "format": 99}))
     with pytest.raises(StoreSchemaError, match="99"):
         PackedTable(packed.path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epochs": 10**12},
+        {"epochs": 0},
+        {"epochs": -3},
+        {"epochs": 1e999},
+        {"format": 1e999},
+        {"sizes": dict.fromkeys(SPLITS, 0)},
+        {"files": {}},
+        {"files": {"-1": "0" * 64}},
+        {"files": {"0": "../../../etc/x"}},
+        {"table": {**json.loads(meta().encode()), "size": 10**13}},
+    ],
+)
+def test_a_hostile_description_is_refused_by_name(packed: PackedTable, change: dict[str, object]) -> None:
+    path = packed.path / "table.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(StoreDamaged, match=r"table\.json"):
+        PackedTable(packed.path)
+
+
+def test_a_large_space_costs_no_memory(packed: PackedTable) -> None:
+    path = packed.path / "table.json"
+    record = json.loads(path.read_text())
+    record["table"]["size"] = 1 << 31
+    path.write_text(json.dumps(record))
+    tracemalloc.start()
+    assert len(list(PackedTable(packed.path).scan())) == len(ROWS)
+    assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    tracemalloc.stop()
+
+
+def test_only_names_within_the_folder_of_embedded_tables_are_looked_for(embed: Embed, tmp_path: Path) -> None:
+    embed([training(0, 0)])
+    pack_table(meta(), ROWS, tmp_path / "elsewhere" / "r", sizes=SIZES, made={})
+    for space, dataset in (("nb201", str(tmp_path / "elsewhere")), ("..", "elsewhere"), ("nb201", "x" * 5000)):
+        assert embedded_table(TableKey(space, dataset, "r")) is None
+    assert embedded_table(KEY) is not None
+    other = tmp_path / "embedded" / "nb201" / "cluttered-digits" / "other"
+    pack_table(meta(), ROWS, other, sizes=SIZES, made={})
+    with pytest.raises(StoreDamaged, match="other"):
+        embedded_table(TableKey("nb201", "cluttered-digits", "other"))
+
+
+def test_a_damaged_table_is_not_merged(packed: PackedTable, tmp_path: Path) -> None:
+    (file,) = packed.path.glob("seed-1-*.npy")
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    store = Store(tmp_path / "s")
+    with pytest.raises(StoreDamaged, match="seed-1-"):
+        store.merge(packed.path)
+    assert store.keys() == []
 
 
 def test_every_metric_but_seconds_is_in_a_row() -> None:
