@@ -82,10 +82,13 @@ def save_cell_picture(space: Space, genotype: NDArray[np.integer], path: Path | 
 
 
 def _edge_lines(graph: CellGraph) -> list[str]:
-    names = max(len(name) for name in graph.nodes)
+    nodes = graph.nodes
+    if len(set(nodes)) < len(nodes):  # operations that occur twice are told apart by their numbers
+        nodes = tuple(name if i in (0, len(nodes) - 1) else f"{i} {name}" for i, name in enumerate(nodes))
+    names = max(len(name) for name in nodes)
     labels = max((len(label) for _, _, label in graph.edges), default=0)
     return [
-        f"{graph.nodes[s]:>{names}} ──{f' {label} ' if label else '':─<{labels + 2}}──▶ {graph.nodes[t]}"
+        f"{nodes[s]:>{names}} ──{f' {label} ' if label else '':─<{labels + 2}}──▶ {nodes[t]}"
         for s, t, label in graph.edges
     ]
 

@@ -122,14 +122,11 @@ class NB101:
 
     def is_valid(self, genotypes: NDArray[np.integer]) -> Mask:
         """Return ``bool[n]``: rows with a path from input to output and at most 9 edges after pruning."""
-        rows = check_genotypes(genotypes, self.num_decisions)
-        inside = np.logical_and.reduce((rows >= 0) & (rows < self.choices), axis=1)
-        return np.asarray(inside & (self._canonical(np.where(inside[:, None], rows, 0)).graph >= 0), dtype=np.bool_)
+        return self._canonical(check_genotypes(genotypes, self.num_decisions)).graph >= 0
 
     def index(self, genotypes: NDArray[np.integer]) -> Indices:
         """Return the rank of each cell's hash, ``int64[n]``; raises `InvalidArchitecture` for what is no cell."""
-        rows = self._checked(genotypes)
-        return self.table.indices(*self._canonical(rows))
+        return self.table.indices(*self._checked_canonical(genotypes))
 
     def from_index(self, indices: NDArray[np.integer] | Sequence[int]) -> Genotypes:
         """Return the canonical genotypes, ``int8[n, num_decisions]``: vertices that a smaller cell lacks are loose."""
@@ -201,7 +198,7 @@ class NB101:
 
     def canonical_cells(self, genotypes: NDArray[np.integer]) -> list[Cell]:
         """Return the canonical cells of genotypes; this needs no hashes."""
-        return _cells(self._canonical(self._checked(genotypes)))
+        return _cells(self._checked_canonical(genotypes))
 
     def canonical(self, genotypes: NDArray[np.integer]) -> Indices:
         """Return the index of each cell: equal networks have one."""
@@ -272,11 +269,11 @@ class NB101:
 
     def parameters(self, genotypes: NDArray[np.integer], macro: Macro) -> NDArray[np.int64]:
         """Return trainable parameters of the canonical cells, as in the published table."""
-        return costs.parameters(*self._canonical(self._checked(genotypes)), macro)
+        return costs.parameters(*self._checked_canonical(genotypes), macro)
 
     def flops(self, genotypes: NDArray[np.integer], macro: Macro) -> NDArray[np.int64]:
         """Return multiply-accumulates of convolutions and the classifier (its bias included) for one image."""
-        return costs.flops(*self._canonical(self._checked(genotypes)), macro)
+        return costs.flops(*self._checked_canonical(genotypes), macro)
 
     def operation_names(self) -> tuple[str, ...]:
         """Return the names of the columns of `computed_operations`."""
@@ -284,7 +281,7 @@ class NB101:
 
     def computed_operations(self, genotypes: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return how much of each operation one cell computes, ``int64[n, 10]``: see `costs.OPERATION_NAMES`."""
-        return costs.count_operations(*self._canonical(self._checked(genotypes)))
+        return costs.count_operations(*self._checked_canonical(genotypes))
 
     def graph(self, genotype: NDArray[np.integer]) -> CellGraph:
         """Return one genotype as it is, its operations as vertices; ``-1`` is undecided, an edge or an operation."""
@@ -303,6 +300,11 @@ class NB101:
     def table(self) -> Table:
         """All cells with their hashes; opened, and at the very first call enumerated, when it is needed."""
         return open_table(self.vertices)
+
+    @cached_property
+    def _options(self) -> NDArray[np.int8]:
+        """The same as `choices`, kept."""
+        return self.choices.astype(np.int8)
 
     @cached_property
     def _bits(self) -> NDArray[np.int32]:
@@ -326,30 +328,42 @@ class NB101:
         return rows[:, : self.num_edges].astype(np.int32) @ self._bits
 
     def _canonical(self, rows: Genotypes) -> Canonical:
+        """Return canonical forms; what is no cell, or no genotype, has the position -1."""
+        inside = np.logical_and.reduce((rows >= 0) & (rows < self._options), axis=1)
+        if not inside.all():
+            rows = np.where(inside[:, None], rows, np.int8(0))  # without an edge: no cell
         labels = np.zeros((len(rows), INNER), dtype=np.int8)
         labels[:, : self.vertices - 2] = rows[:, self.num_edges :]
         return canonical(*prune(self._codes(rows), labels))
 
-    def _checked(self, genotypes: NDArray[np.integer]) -> Genotypes:
-        """Return the batch, or raise `InvalidArchitecture` saying what is wrong with the first row that is no cell."""
+    def _checked_canonical(self, genotypes: NDArray[np.integer]) -> Canonical:
+        """Return canonical forms, or raise `InvalidArchitecture` for the first row that is no cell."""
         rows = check_genotypes(genotypes, self.num_decisions)
-        valid = self.is_valid(rows)
-        if valid.all():
-            return rows
-        wrong = rows[np.argmin(valid)]
-        if ((wrong < 0) | (wrong >= self.choices)).any():
-            raise InvalidArchitecture(
+        found = self._canonical(rows)
+        if len(rows) and found.graph.min() < 0:
+            raise self._fault(rows[int(np.argmin(found.graph >= 0))])
+        return found
+
+    def _checked(self, genotypes: NDArray[np.integer]) -> Genotypes:
+        """Return the batch, or raise `InvalidArchitecture` for the first row that is no cell."""
+        self._checked_canonical(genotypes)
+        return check_genotypes(genotypes, self.num_decisions)
+
+    def _fault(self, wrong: Genotypes) -> InvalidArchitecture:
+        """Say why a genotype is no cell."""
+        if ((wrong < 0) | (wrong >= self._options)).any():
+            return InvalidArchitecture(
                 f"the first {self.num_edges} entries of a genotype of {self.name} are in 0..1, the others in "
                 f"0..{len(OPERATIONS) - 1}; got {wrong.tolist()}."
             )
         codes = self._codes(wrong[None])
         if not live_vertices(codes)[0]:
-            raise InvalidArchitecture(
+            return InvalidArchitecture(
                 f"the cell is disconnected: no path of edges leads from the input to the output; got {wrong.tolist()}."
             )
         pruned, _ = prune(codes, np.zeros((1, INNER), dtype=np.int8))
-        raise InvalidArchitecture(
-            f"a cell has at most {MAX_EDGES} edges after pruning; {wrong.tolist()} has {pruned[0].bit_count()}."
+        return InvalidArchitecture(
+            f"a cell has at most {MAX_EDGES} edges after pruning; {wrong.tolist()} has {int(pruned[0]).bit_count()}."
         )
 
     def _until_valid(self, parents: Genotypes, change: Callable[[Genotypes], Genotypes]) -> Genotypes:
