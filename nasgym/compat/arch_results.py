@@ -40,6 +40,8 @@ class ArchResults:
     """
 
     _trial: ClassVar[type[ResultsCount]] = ResultsCount
+    has_comments: ClassVar[bool] = False
+    """Whether answers about CIFAR-10 have a comment."""
 
     @staticmethod
     def mean(numbers: Sequence[Any]) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -56,12 +56,16 @@ class Cell:
         epochs: Of every trial.
         parts: The training, then the evaluation sets, in the order of the answer.
         latencies: By trial, seconds, in the type of the files.
+        commented: Whether an answer has a comment, to be filled in.
+        final: Answers for the last epoch, by the trial's place (-1: all), as far as they were asked for.
     """
 
     seeds: list[int]
     epochs: int
     parts: tuple[Part, ...]
     latencies: tuple[np.float64, ...]
+    commented: bool
+    final: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -70,10 +74,23 @@ class Cell:
 
     def of_trial(self, place: int, iepoch: int | None) -> dict[str, Any] | None:
         """Return what `more_info` says of one trial, or None where the answer is an error or takes a closer look."""
-        epoch = self.epochs - 1 if iepoch is None else iepoch
+        if iepoch is None:
+            return self._final(place, lambda: self._answer(place, self.epochs - 1))
+        return self._answer(place, iepoch)
+
+    def _final(self, place: int, answer: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
+        known = self.final.get(place)
+        if known is None:
+            known = answer()
+            if known is None:
+                return None
+            self.final[place] = known
+        return known.copy()
+
+    def _answer(self, place: int, epoch: int) -> dict[str, Any] | None:
         if type(epoch) is not int or not 0 <= epoch < self.epochs:
             return None
-        count, info = epoch + 1, {}
+        count, info = epoch + 1, dict[str, Any]()
         for part in self.parts:
             at = epoch - part.first
             if at < 0:
@@ -86,19 +103,25 @@ class Cell:
             info[accuracy] = part.accuracy[place].item(at)
             info[per_epoch] = seconds / count
             info[total] = seconds
+            if self.commented and part is self.parts[0]:
+                info["comment"] = None
         return info
 
     def of_all(self, mean: Callable[[Sequence[Any]], Any], iepoch: int | None) -> dict[str, Any] | None:
         """Return what `more_info` says of the mean of all trials, or None as `of_trial`."""
-        infos = [self.of_trial(place, iepoch) for place in range(len(self.seeds))]
+        if iepoch is None:
+            return self._final(-1, lambda: self._mean(mean, self.epochs - 1))
+        return self._mean(mean, iepoch)
+
+    def _mean(self, mean: Callable[[Sequence[Any]], Any], epoch: int) -> dict[str, Any] | None:
+        infos = [self._answer(place, epoch) for place in range(len(self.seeds))]
         if any(info is None for info in infos):
             return None
         found = [info for info in infos if info is not None]
-        means = {name: mean([info[name] for info in found]) for name in found[0]}
-        count = self.epochs if iepoch is None else iepoch + 1
+        means = {name: None if name == "comment" else mean([info[name] for info in found]) for name in found[0]}
         for _, _, per_epoch, total in (part.keys for part in self.parts):
             if total in means:
-                means[per_epoch] = means[total] / count
+                means[per_epoch] = means[total] / (epoch + 1)
         return means
 
     def latency(self, mean: Callable[[Sequence[Any]], Any]) -> Any:
@@ -134,8 +157,14 @@ def _weight(cell: Cell | None) -> int:
     return 32 if cell is None else 32 + cell.size
 
 
-def cell_of(dataset: str, trials: Sequence[Evaluation]) -> Cell | None:
-    """Return the cell of trials, seeds ascending, or None where anything is out of the ordinary."""
+def cell_of(dataset: str, trials: Sequence[Evaluation], commented: bool) -> Cell | None:
+    """Return the cell of trials, or None where anything is out of the ordinary.
+
+    Args:
+        dataset: Their data set, by its official name.
+        trials: Seeds ascending.
+        commented: Whether an answer has a comment.
+    """
     if not trials or len({trial.epochs for trial in trials}) > 1 or not all(map(_is_usual, trials)):
         return None
     epochs, splits = trials[0].epochs, OFFICIAL_DATASETS[dataset].splits
@@ -149,7 +178,7 @@ def cell_of(dataset: str, trials: Sequence[Evaluation]) -> Cell | None:
     if any(part is None for part in parts):
         return None
     latencies = tuple(np.float64(trial.series["latency_seconds"].values[0]) for trial in trials)
-    return Cell([int(t.seed) for t in trials], epochs, tuple(p for p in parts if p is not None), latencies)
+    return Cell([int(t.seed) for t in trials], epochs, tuple(p for p in parts if p is not None), latencies, commented)
 
 
 def _is_usual(trial: Evaluation) -> bool:

@@ -13,12 +13,15 @@ from nasgym.compat.arguments import is_choice, whole
 from nasgym.compat.best import best_of, candidates
 from nasgym.compat.cells import Cell, CellCache, cell_of
 from nasgym.compat.lookup import Lookup, published_strings
-from nasgym.compat.metrics import more_info
+from nasgym.compat.metrics import commented, more_info
 from nasgym.compat.stored import StoredResults
 from nasgym.errors import InvalidSetting, MissingResult
 from nasgym.spaces import get_space
 
 __all__ = ["Engine", "NotEvaluated", "generator"]
+
+
+_COSTS = 4096  # answers about costs that are kept
 
 
 class NotEvaluated(MissingResult, ValueError):
@@ -58,7 +61,10 @@ class Engine:
         self._strings = strings
         self.size = get_space(space).size if strings is None else len(strings)
         self.lookup = Lookup(space, self.size, None if strings is None else {s: i for i, s in enumerate(strings)})
-        self._cells = CellCache()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._cells, self._costs = CellCache(), dict[tuple[int, str, str], dict[str, Any]]()
 
     @property
     def strings(self) -> list[str]:
@@ -133,10 +139,10 @@ class Engine:
             found = self.kind(index, self.strings[index])  # nothing of this data set: asking for it is a KeyError
         return found
 
-    def copied(self, index: int, hp: str) -> ArchResults:
-        """Return all results of one architecture under one recipe, the caller's to change."""
+    def copied(self, index: int, hp: str, dataset: str | None = None) -> ArchResults:
+        """Return results of one architecture under one recipe (of one data set), the caller's to change."""
         try:
-            found = self.results(index, hp)
+            found = self.results(index, hp, dataset)
         except KeyError:
             raise InvalidSetting(
                 f"The {index}-th architecture only has hyper-parameters of {self.recipes_of(index)} instead of {hp}."
@@ -172,7 +178,15 @@ class Engine:
 
     def costs(self, index: int, dataset: str, hp: str) -> dict[str, Any]:
         """Return the costs of one architecture on one data set."""
-        return self.results(index, hp, dataset).get_compute_costs(dataset)
+        key = (index, dataset, hp)
+        if index in self.held:
+            return self.held[index][hp].get_compute_costs(dataset)
+        found = self._costs.get(key)
+        if found is None:
+            if len(self._costs) >= _COSTS:
+                self._costs.clear()
+            found = self._costs[key] = self.results(index, hp, dataset).get_compute_costs(dataset)
+        return found.copy()
 
     def best(
         self, dataset: str, setname: str, hp: str, most: tuple[Any, Any], among: set[int] | None
@@ -227,7 +241,7 @@ class Engine:
             trials = self.stored.trials(index, hp, dataset)
             if not trials:
                 return None
-            known = cell_of(dataset, trials)
+            known = cell_of(dataset, trials, commented(self.kind, dataset))
             self._cells.put(key, known)
         return known
 
@@ -239,11 +253,12 @@ class Engine:
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle without quick answers: they are made again."""
-        return {**self.__dict__, "_cells": None}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_cells", "_costs")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Begin without quick answers."""
-        self.__dict__.update(state, _cells=CellCache())
+        self.__dict__.update(state)
+        self._forget()
 
 
 def _better(best: tuple[int, Any], index: int, accuracy: Any) -> tuple[int, Any]:

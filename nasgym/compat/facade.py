@@ -153,11 +153,15 @@ class Facade:
         hp = recipe_name(hp)
         if self.verbose:
             self._call(f"Call query_by_index with arch_index={arch_index}, dataname={dataname}, hp={hp}")
-        info = self.query_meta_info_by_index(arch_index, hp)
         if dataname is None:
-            return info
-        if dataname not in info.get_dataset_names():
-            raise InvalidSetting(f"invalid dataset-name : {dataname} vs. {info.get_dataset_names()}.")
+            return self.query_meta_info_by_index(arch_index, hp)
+        self._say(f"Call query_meta_info_by_index with arch_index={arch_index}, hp={hp}")
+        index = self._engine.lookup.index(arch_index)
+        info = self._engine.copied(index, hp, dataname)
+        self._seen(index)
+        if dataname not in info.dataset_seed:
+            known = self._engine.results(index, hp).get_dataset_names()
+            raise InvalidSetting(f"invalid dataset-name : {dataname} vs. {known}.")
         return info.query(dataname)
 
     def get_net_param(self, index: Any, dataset: str, seed: int | None, hp: Any = "12") -> Any:
@@ -185,7 +189,11 @@ class Facade:
             self._call(f"Call the get_cost_info function with index={index}, dataset={dataset}, and hp={hp}.")
             self._say(f"Call query_meta_info_by_index with arch_index={index}, hp={hp}")
         number = self._engine.lookup.index(index)
-        found = self._of_recipe(number, recipe_name(hp), dataset).get_compute_costs(dataset)
+        try:
+            found = self._engine.costs(number, dataset, recipe_name(hp))
+        except KeyError:
+            self._of_recipe(number, recipe_name(hp))  # a ValueError where it is the recipe that is missing
+            raise
         self._seen(number)
         return found
 
@@ -199,7 +207,7 @@ class Facade:
         try:
             found = self._engine.latency(number, dataset, recipe_name(hp))
         except KeyError:
-            self._of_recipe(number, recipe_name(hp), dataset)  # another error where the recipe is missing
+            self._of_recipe(number, recipe_name(hp))  # as in get_cost_info
             raise
         self._seen(number)
         return found

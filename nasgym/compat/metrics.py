@@ -8,12 +8,12 @@ from typing import Any
 
 from nasgym.compat.arch_results import ArchResults
 
-__all__ = ["comment_of", "more_info", "sets_of"]
+__all__ = ["comment_of", "commented", "is_required", "more_info", "sets_of"]
 
 _HALVES = (("valid", "x-valid"), ("test", "ori-test"))
 _SETS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType({"cifar10-valid": _HALVES, "cifar10": _HALVES})
 _THREE = (("valid", "x-valid"), ("test", "x-test"), ("valtest", "ori-test"))
-_TRAINED_ON = {"cifar10-valid": ("train set", "train set"), "cifar10": ("train+valid sets", "train+valid sets")}
+_TRAINED_ON = {"cifar10-valid": "train set", "cifar10": "train+valid sets"}
 
 
 def sets_of(dataset: str) -> tuple[tuple[str, str], ...]:
@@ -42,6 +42,8 @@ def more_info(results: ArchResults, dataset: str, iepoch: int | None, is_random:
     train = results.get_metrics(dataset, "train", iepoch=iepoch, is_random=is_random)
     epochs = train["iepoch"] + 1
     info = _part("train", train, epochs)
+    if commented(results, dataset):
+        info["comment"] = None
     for part, name in sets_of(dataset):
         try:
             info |= _part(part, results.get_metrics(dataset, name, iepoch=iepoch, is_random=is_random), epochs)
@@ -61,13 +63,17 @@ def _part(part: str, found: Mapping[str, Any], epochs: float) -> dict[str, Any]:
     }
 
 
-def comment_of(dataset: str, hp: Any) -> str | None:
+def commented(results: ArchResults | type[ArchResults], dataset: str) -> bool:
+    """Tell whether an answer has a ``comment``, which `nats_bench` fills in."""
+    return results.has_comments and dataset in _TRAINED_ON
+
+
+def comment_of(dataset: str, hp: Any) -> str:
     """Return what `nats_bench` adds to its answers about CIFAR-10, word for word: scripts print and compare it."""
-    if dataset not in _TRAINED_ON:
-        return None
-    shown, trained = _TRAINED_ON[dataset]
+    trained = _TRAINED_ON[dataset]
     return (
-        f"In this dict, train-loss/accuracy/time is the metric on the {shown} of CIFAR-10. The test-loss/accuracy/time "
-        f"is the performance of the CIFAR-10 test set after training on the {trained} by {hp} epochs. The per-time and "
+        f"In this dict, train-loss/accuracy/time is the metric on the {trained} of CIFAR-10. The "
+        "test-loss/accuracy/time is the performance of the CIFAR-10 test set after "
+        f"training on the {trained} by {hp} epochs. The per-time and "
         "total-time indicate the per epoch and total time costs, respectively."
     )

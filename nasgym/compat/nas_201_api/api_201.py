@@ -14,8 +14,9 @@ from nasgym.compat.nas_201_api.api_utils import ArchResults
 from nasgym.errors import InvalidSetting
 from nasgym.store import Store
 
-__all__ = ["ALL_BENCHMARK_FILES", "NASBench201API", "print_information"]
+__all__ = ["ALL_ARCHIVE_DIRS", "ALL_BENCHMARK_FILES", "NASBench201API", "print_information"]
 
+ALL_ARCHIVE_DIRS = ["NAS-Bench-201-v1_1-archive"]
 ALL_BENCHMARK_FILES = ["NAS-Bench-201-v1_0-e61699.pth", "NAS-Bench-201-v1_1-096897.pth"]
 
 

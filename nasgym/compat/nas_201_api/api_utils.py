@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 
 from nasgym.compat import arch_results, printing, results_count
+from nasgym.compat.facade import Facade
 from nasgym.compat.nats_bench.api_utils import remap_dataset_set_names
 
-__all__ = ["ArchResults", "ResultsCount", "remap_dataset_set_names"]
+__all__ = ["ArchResults", "NASBenchMetaAPI", "ResultsCount", "remap_dataset_set_names"]
+
+NASBenchMetaAPI = Facade
+"""The base of `NASBench201API`."""
 
 
 class ResultsCount(results_count.ResultsCount):

@@ -71,7 +71,7 @@ class ResultsCount(results_count.ResultsCount):
 class ArchResults(arch_results.ArchResults):
     """All trainings of one architecture under one recipe."""
 
-    _trial = ResultsCount
+    _trial, has_comments = ResultsCount, True
 
 
 class NASBenchMetaAPI(Facade):
@@ -205,9 +205,8 @@ class NASBenchMetaAPI(Facade):
             )
         number = self.query_index_by_arch(index)
         info = self._engine.more_info(number, dataset, iepoch, recipe_name(hp), is_random)
-        comment = comment_of(dataset, hp)
-        if comment is not None:
-            info = dict([*list(info.items())[:4], ("comment", comment), *list(info.items())[4:]])
+        if "comment" in info:
+            info["comment"] = comment_of(dataset, hp)
         if self._fast_mode:
             self._asked.add(number)
         return info
