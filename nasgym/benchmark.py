@@ -22,7 +22,7 @@ from nasgym.recipes import RECIPES
 from nasgym.results import METRICS, Evaluation, Seed, mean
 from nasgym.spaces import Genotypes, Indices, Space
 from nasgym.store import Columns, Store, TableKey
-from nasgym.views import AGGREGATE, SeedPolicy, TableView, check_seed_policy
+from nasgym.views import AGGREGATE, SeedPolicy, TableView, check_seed_policy, shared
 
 __all__ = ["AGGREGATE", "Benchmark", "OnMissing", "SeedPolicy", "TableView", "TrainFunction", "check_seed_policy"]
 
@@ -126,8 +126,9 @@ class Benchmark:
         self.check_epoch(epoch)
         asked = self.index_of(architecture)
         answering, stored = self._member_with_results(asked)
-        found = self._answer(answering, stored, seed, epoch, draw)
-        return found if answering == asked else replace(found, index=asked)
+        found = replace(self._answer(answering, stored, seed, epoch, draw), index=asked)
+        charges = self._charging()
+        return found if charges is None else charges.evaluation(found)
 
     def _answer(
         self, index: int, stored: Sequence[Seed], seed: SeedPolicy, epoch: int | None, draw: int | None
@@ -156,22 +157,23 @@ class Benchmark:
             for metric in metrics:
                 if metric not in METRICS:
                     raise UnknownName("metric", metric, METRICS)
-            classes = self._classes if self.share_equal else None
             columns = self._columns(metrics, epoch)
             self._read_at = columns.generation
-            self._views[name] = TableView(columns, metrics[0], classes)
+            self._views[name] = TableView(columns, metrics[0])
         return self._views[name]
 
     def ensure(self, index: int, seed: SeedPolicy) -> None:
         """Make sure that a training of ``index`` is stored and seen by new views: train it, or raise `MissingResult`.
 
-        Another process may have stored one since the present views were read; then nothing is trained.
+        Another process may have stored one since the present views were read; then nothing is trained. Where an equal
+        network answers for ``index``, it is that one that is trained under another seed.
         """
         self._views.clear()
+        answering, stored = self._member_with_results(index)
         if seed not in ("mean", "random"):
-            self._training(index, int(seed))
-        elif not self._member_with_results(index)[1]:
-            self._training(index, _FIRST_SEED)
+            self._training(answering, int(seed))
+        elif not stored:
+            self._training(answering, _FIRST_SEED)
 
     def index_of(self, architecture: str | int | NDArray[np.integer]) -> int:
         """Return the index of an architecture given as a string, an index or a genotype."""
@@ -201,8 +203,11 @@ class Benchmark:
         return index, []
 
     def _columns(self, metrics: Sequence[str], epoch: int | None) -> Columns:
+        """Return the table as it answers: what equal networks share, and the seconds that the clock charges."""
         if self.key in self.store:
             columns, charges = self.store.columns(self.key, metrics, epoch), self._charging()
+            if self.share_equal:
+                columns = shared(columns, metrics[0], self._classes)
             return columns if charges is None else charges.columns(columns, epoch)
         nothing = np.empty((0, self.space.size))
         return Columns((), dict.fromkeys(metrics, nothing), nothing.astype(np.bool_), generation=0)
@@ -217,14 +222,13 @@ class Benchmark:
         return self._charges[1]
 
     def _training(self, index: int, seed: Seed) -> Evaluation:
-        """Return one training, made now where it is missing, with the seconds that the clock charges."""
+        """Return one training, made now where it is missing, with the seconds that were measured."""
         found = self.store.get(self.key, index, seed)
         if found is None:
             if self.on_missing == "error" or seed == "mean" or self._train is None:
                 raise MissingResult(self._missing(index, seed))
             found = self._train_and_store(self._train, index, seed)
-        charges = self._charging()
-        return found if charges is None else charges.evaluation(found)
+        return found
 
     def _train_and_store(self, train: TrainFunction, index: int, seed: int) -> Evaluation:
         self.prepare()

@@ -1,7 +1,8 @@
 """The seconds that a table's cost model gives, in the place of those that were measured.
 
 A table filled in bundles knows no time of a single training. Its cost model does (`nasgym.costs`), for every
-architecture alike, also for those that are trained later on another machine: the clock of a task stays one clock.
+architecture alike, also for those that are trained later on another machine: the clock of a task stays one clock. One
+that answers with the results of an equal network is charged what it costs itself.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -12,7 +13,7 @@ from nasgym.errors import InvalidSetting
 from nasgym.spaces import Indices
 from nasgym.store import Columns
 
-__all__ = ["AGGREGATE", "SeedPolicy", "TableView", "check_seed_policy"]
+__all__ = ["AGGREGATE", "SeedPolicy", "TableView", "check_seed_policy", "shared"]
 
 SeedPolicy: TypeAlias = int | Literal["mean", "random"]
 """Which stored training answers: one seed, the mean over seeds, or one drawn by the caller."""
@@ -40,13 +41,12 @@ class TableView:
             remainder of a draw is the row. Else 0.
     """
 
-    def __init__(self, columns: Columns, metric: str, classes: Indices | None = None) -> None:
+    def __init__(self, columns: Columns, metric: str) -> None:
         """Lay out the columns; an architecture is known where ``metric`` is.
 
         Args:
             columns: The table.
             metric: The metric that decides.
-            classes: ``int64[N]``: architectures of one class answer for each other; None: each for itself.
         """
         numbered = [i for i, seed in enumerate(columns.seeds) if seed != "mean"]
         aggregate = [i for i, seed in enumerate(columns.seeds) if seed == "mean"]
@@ -54,9 +54,6 @@ class TableView:
         self.seeds: NDArray[np.int64] = np.array(seeds, dtype=np.int64)
         self._metric = metric
         self._values = {name: _with_mean(v, numbered, aggregate) for name, v in columns.values.items()}
-        if classes is not None:
-            answering = _answering(~np.isnan(self._values[metric][-1]), classes)
-            self._values = {name: v[:, answering] for name, v in self._values.items()}
         known = ~np.isnan(self._values[metric])
         known[-1] &= ~known[:-1].any(axis=0)  # a row that is itself a mean is drawn only where it stands alone
         self.counts: NDArray[np.int64] = known.sum(axis=0)
@@ -141,6 +138,19 @@ class TableView:
         at = slots * one.shape[1]
         at += indices
         return one.reshape(-1).take(at), two.reshape(-1).take(at)  # from flat tables: faster than by pairs
+
+
+def shared(columns: Columns, metric: str, classes: Indices) -> Columns:
+    """Return columns in which architectures that have no ``metric`` answer with the results of an equal one.
+
+    Args:
+        columns: The table.
+        metric: The metric that decides.
+        classes: ``int64[N]``: the class of equal networks of each architecture.
+    """
+    answering = _answering(~np.isnan(columns.values[metric]).all(axis=0), classes)
+    values = {name: array[:, answering] for name, array in columns.values.items()}
+    return replace(columns, values=values, stored=columns.stored[:, answering])
 
 
 def _answering(known: NDArray[np.bool_], classes: Indices) -> Indices:

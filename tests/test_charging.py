@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nasgym.benchmark import Benchmark
 from nasgym.costs import CostModel
@@ -97,6 +98,53 @@ def test_a_model_that_cannot_be_used_is_an_error(store: Store) -> None:
     store.set_costs(KEY, {"version": 1})
     with pytest.raises(StoreDamaged, match="cost model"):
         Benchmark(SPACE, KEY, store).query(6111, 0)
+
+
+def test_an_architecture_that_answers_with_an_equal_network_is_charged_its_own_seconds(tmp_path: Path) -> None:
+    every = SPACE.from_index(np.arange(SPACE.size))
+    classes, cost = SPACE.canonical(every), MODEL.seconds(SPACE, every, 1)["train_seconds"]
+    other = int(np.abs(cost - cost[classes]).argmax())
+    representative = int(classes[other])
+    assert abs(cost[other] - cost[representative]) > 0.01 * cost[representative], "else this tests nothing"
+    store = Store(tmp_path / "unique")
+    store.ensure_table(KEY, SPACE.size, shares_equal=True, costs=MODEL.to_json())
+    store.put(KEY, [bundled(representative, 0), bundled(representative, 1)])
+    shared = Benchmark(SPACE, KEY, store)
+    for epoch, epochs in ((None, 10), (3, 3)):
+        view = shared.view(("valid_accuracy", "train_seconds"), epoch)
+        for index in (other, representative):
+            wanted = expected(index, epochs)["train_seconds"]
+            assert view.means("train_seconds")[index] == pytest.approx(wanted)
+            assert view.value("train_seconds", 1, index) == pytest.approx(wanted)
+            for seed in ("mean", 0, 1):
+                assert shared.query(index, seed, epoch=epoch).train_seconds == pytest.approx(wanted)  # type: ignore[arg-type]
+    assert Task(shared, get_protocol("plain")).evaluate_index(other).seconds == pytest.approx(
+        sum(expected(other, 10)[name] for name in ("train_seconds", "valid_seconds"))
+    )
+
+
+def test_another_seed_of_an_equal_network_is_trained_where_its_results_are(tmp_path: Path) -> None:
+    classes = SPACE.canonical(SPACE.from_index(np.arange(SPACE.size)))
+    representative = int(np.bincount(classes).argmax())
+    other = int(np.flatnonzero(classes == representative)[-1])
+    trained: list[tuple[int, int]] = []
+
+    def train(genotype: NDArray[np.int8], seed: int) -> Evaluation:
+        trained.append((int(SPACE.index(genotype[None])[0]), seed))
+        return bundled(*trained[-1])
+
+    store = Store(tmp_path / "unique")
+    store.ensure_table(KEY, SPACE.size, shares_equal=True)
+    store.put(KEY, [bundled(representative, 0)])
+    shared = Benchmark(SPACE, KEY, store, on_missing="train", train=train)
+    shared.ensure(other, 1)
+    assert trained == [(representative, 1)]
+    shared.ensure(other, 1)
+    shared.query(other, 1)
+    shared.ensure(other, "mean")
+    assert len(trained) == 1, "it is there"
+    view = shared.view(("valid_accuracy",))
+    assert view.counts[other] == view.counts[representative] == 2
 
 
 def test_equal_networks_answer_where_the_table_says_so(tmp_path: Path) -> None:
