@@ -149,7 +149,7 @@ class Reader:
         if not types <= _NUMBERS:
             strangers = ", ".join(sorted(kind.__name__ for kind in types - _NUMBERS))
             raise InvalidArchive(f"{self._where}: {field} holds {strangers} where numbers should be.")
-        if any(isinstance(value, int | np.int64) and abs(value) >= 1 << 53 for value in values):
+        if any(isinstance(value, int | np.int64) and abs(int(value)) >= 1 << 53 for value in values):
             raise InvalidArchive(f"{self._where}: {field} holds a whole number that a float cannot hold.")
         if len(types) == 1:
             kind = types.pop()

@@ -38,7 +38,8 @@ def attempt(name, path, space, store):
     began = time.process_time()  # the machine may be busy
     try:
         import_official(store, path, space=space)
-        outcome = "imported"
+        problems = store.verify()
+        outcome = f"UNSOUND {problems[0]}" if problems else "imported"
     except NasgymError as error:
         outcome = f"{type(error).__name__}: {error}"[:400]
     except BaseException as error:

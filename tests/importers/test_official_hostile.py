@@ -35,6 +35,7 @@ def check_hostile(found):
     assert asked and all("system" in outcome and "not run" in outcome for outcome in asked)
 
 
+@pytest.mark.timeout(1200)  # 5 seconds of a processor; a busy machine may take minutes
 def test_hostile_pickles_are_refused_by_name_in_little_memory_and_time(tmp_path):
     found = run(tmp_path, "hostile", tmp_path, "somewhere")
     assert len(found) > 50
@@ -60,6 +61,7 @@ def check(found, count):
     assert sum(case["outcome"] != "imported" for case in found) > count / 2
 
 
+@pytest.mark.timeout(1200)
 def test_500_changed_and_cut_files_are_refused_by_name_or_read(tmp_path):
     check(run(tmp_path, "fuzz", tmp_path, 0, 500), 500)
 
