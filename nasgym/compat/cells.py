@@ -118,7 +118,9 @@ class Cell:
         if any(info is None for info in infos):
             return None
         found = [info for info in infos if info is not None]
-        means = {name: None if name == "comment" else mean([info[name] for info in found]) for name in found[0]}
+        means: dict[str, Any] = {
+            name: None if name == "comment" else mean([info[name] for info in found]) for name in found[0]
+        }
         for _, _, per_epoch, total in (part.keys for part in self.parts):
             if total in means:
                 means[per_epoch] = means[total] / (epoch + 1)

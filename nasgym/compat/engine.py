@@ -152,20 +152,25 @@ class Engine:
     def more_info(self, index: int, dataset: str, iepoch: int | None, hp: str, is_random: bool | int) -> dict[str, Any]:
         """Return what `nasgym.compat.metrics.more_info` says, with True for a seed that is drawn."""
         cell = self._cell(index, dataset, hp)
-        results = None if cell is not None else self.results(index, hp, dataset)
-        seeds = cell.seeds if cell is not None else results.get_dataset_seeds(dataset) if results is not None else []
-        if is_choice(is_random):
-            seed = self.draws.choice(seeds) if is_random else False
-        else:
-            seed = whole(is_random, "is_random")
         if cell is not None:
+            seed = self._seed(cell.seeds, is_random)
             found = self._from_cell(cell, iepoch, seed)
             if found is not None:
                 return found
-        return more_info(results or self.results(index, hp, dataset), dataset, iepoch, seed)
+        results = self.results(index, hp, dataset)
+        if cell is None:
+            seed = self._seed(results.get_dataset_seeds(dataset), is_random)
+        return more_info(results, dataset, iepoch, False if seed is None else seed)
 
-    def _from_cell(self, cell: Cell, iepoch: int | None, seed: bool | int) -> dict[str, Any] | None:
-        if seed is False:
+    def _seed(self, seeds: list[int], is_random: bool | int) -> int | None:
+        """Return the seed that is wanted, drawn where it is to be; None: the mean of all."""
+        if not is_choice(is_random):
+            return whole(is_random, "is_random")
+        drawn: int | None = self.draws.choice(seeds) if is_random else None
+        return drawn
+
+    def _from_cell(self, cell: Cell, iepoch: int | None, seed: int | None) -> dict[str, Any] | None:
+        if seed is None:
             return cell.of_all(self.kind.mean, iepoch)
         return cell.of_trial(cell.seeds.index(seed), iepoch) if seed in cell.seeds else None
 
