@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasgym.errors import InvalidArchitecture, InvalidSetting
@@ -58,6 +58,7 @@ def test_sizes_names_and_decisions() -> None:
             NB101(wrong)
 
 
+@settings(deadline=None)  # a loaded machine may take its time
 @given(st.lists(st.integers(0, 1), min_size=21, max_size=21), st.lists(st.integers(0, 2), min_size=5, max_size=5))
 def test_validity_and_hash_are_the_published_ones(edges: list[int], operations: list[int]) -> None:
     genotype = np.array([edges + operations], dtype=np.int8)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasgym.errors import InvalidArchitecture
@@ -54,6 +54,7 @@ def test_published_hashes(digest: str) -> None:
     assert hash_cell(matrix_of(rows).astype(float), operations) == digest  # numbers of any kind, one hash
 
 
+@settings(deadline=None)  # a loaded machine may take its time
 @given(st.integers(0, 2**28 - 1), st.lists(st.sampled_from(OPERATIONS), min_size=6, max_size=6), st.randoms())
 def test_the_hash_does_not_depend_on_the_order_of_vertices(bits: int, operations: list[str], random) -> None:
     matrix = np.zeros((8, 8), dtype=int)
@@ -65,6 +66,7 @@ def test_the_hash_does_not_depend_on_the_order_of_vertices(bits: int, operations
     assert hash_graph(moved, [labels[v] for v in order]) == hash_graph(matrix, labels)
 
 
+@settings(deadline=None)  # a loaded machine may take its time
 @given(st.integers(0, 2**21 - 1), st.lists(st.sampled_from(OPERATIONS), min_size=5, max_size=5))
 def test_pruned_or_not_a_cell_has_one_hash(bits: int, operations: list[str]) -> None:
     matrix = np.zeros((7, 7), dtype=int)
