@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasgym.benchmark import Benchmark
-from nasgym.store import TableKey
 from nasgym.study.records import RunSet
 from nasgym.task import Score, Task
 from nasgym.task.trajectory import TrajectoryArrays
@@ -101,8 +100,7 @@ def _holders(trajectory: TrajectoryArrays, times: NDArray[np.float64], start: in
 
 
 def _score_table(task: Task, score: Score) -> ScoreTable:
-    searched = task.benchmark.key
-    key = TableKey(searched.space, score.dataset or searched.dataset, score.recipe or searched.recipe)
+    key = score.table(task.benchmark.key)
     benchmark = Benchmark(task.space, key, task.benchmark.store, share_equal=task.benchmark.share_equal or None)
     view = benchmark.view((score.metric,))
     values = view.means(score.metric)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from nasgym.benchmark import SeedPolicy
 from nasgym.errors import InvalidSetting, UnknownName
+from nasgym.results import TableKey
 from nasgym.task.published import NASBENCH201_2020, NATS_TSS, Published
 
 __all__ = ["PROTOCOLS", "Protocol", "Score", "get_protocol"]
@@ -24,12 +25,19 @@ class Score:
         metric: A metric of `nasgym.results.METRICS`.
         dataset: The data set it is read from; None: the task's own.
         recipe: The recipe it is read from; None: the one that was searched.
+        instead: Pairs of data sets: of the first of a pair the figure stands in the table of the second.
     """
 
     name: str
     metric: str
     dataset: str | None = None
     recipe: str | None = None
+    instead: tuple[tuple[str, str], ...] = ()
+
+    def table(self, searched: TableKey) -> TableKey:
+        """Return the table that the figure is read from, after a search of the table ``searched``."""
+        dataset = self.dataset or searched.dataset
+        return TableKey(searched.space, dict(self.instead).get(dataset, dataset), self.recipe or searched.recipe)
 
 
 @dataclass(frozen=True)
@@ -92,10 +100,14 @@ class Protocol:
             )
 
 
+_TEST_OF_CIFAR10 = (("cifar10", "cifar10-full"),)
+"""Published test accuracies of CIFAR-10 are of networks trained on all 50,000 training images (NATS-Bench, table 4)."""
+
+
 def _final(dataset: str | None, label: str, recipe: str = "nb201-200") -> tuple[Score, Score]:
     return (
         Score(f"{label}valid", "valid_accuracy", dataset, recipe),
-        Score(f"{label}test", "test_accuracy", dataset, recipe),
+        Score(f"{label}test", "test_accuracy", dataset, recipe, _TEST_OF_CIFAR10),
     )
 
 

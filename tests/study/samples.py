@@ -14,6 +14,7 @@ from nasgym.testing import made_up_accuracies
 TASK = "nb201/cifar10"
 KEY = TableKey("nb201", "cifar10", "nb201-12")
 FINAL = TableKey("nb201", "cifar10", "nb201-200")
+FINAL_TEST = TableKey("nb201", "cifar10-full", "nb201-200")
 TWICE = 1000  # architectures with a second seed
 
 SPENDER = """
@@ -52,7 +53,7 @@ def fill(path: Path, *, final: bool = True) -> Path:
     worth = made_up_accuracies(space, genotypes)
     rng = np.random.default_rng(1)
     seconds = 5 + 10 * rng.random(space.size)
-    for key, epochs, extra in ((KEY, 12, 0.0), (FINAL, 200, 0.1)) if final else ((KEY, 12, 0.0),):
+    for key, epochs, extra in ((KEY, 12, 0.0), (FINAL, 200, 0.1), (FINAL_TEST, 200, 0.1))[: 3 if final else 1]:
         store.ensure_table(key, space.size)
         rows = [(i, 0) for i in range(space.size)] + [(i, 7) for i in range(TWICE if key == KEY else 0)]
         valid = 100 * (worth + extra) + rng.normal(size=space.size)

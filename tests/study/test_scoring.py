@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasgym.store import Store
+from nasgym.store import Store, TableKey
 from nasgym.study import TaskSpec
 from nasgym.study.records import RunSet
 from nasgym.study.scoring import NOTHING, ScoreTable, best_architecture, incumbents, score_tables, take
-from nasgym.task import Score
+from nasgym.task import Score, get_protocol
 from nasgym.task.trajectory import TrajectoryArrays
 from tests.study.samples import FINAL, KEY, TASK
 
@@ -88,6 +88,15 @@ def test_scores_are_means_over_stored_seeds(filled: Path) -> None:
         assert valid.values[index] == pytest.approx(np.mean([e.valid_accuracy for e in stored if e]))
         assert test.values[index] == pytest.approx(np.mean([e.test_accuracy for e in stored if e]))
     assert valid.best == valid.values.max()
+
+
+@pytest.mark.parametrize("protocol", ["nats-tss", "nasbench201-2020"])
+def test_published_tests_of_cifar10_are_of_networks_trained_on_all_its_images(protocol: str) -> None:
+    tables = {score.name.removeprefix("cifar10 "): score.table(KEY) for score in get_protocol(protocol).scores}
+    assert tables["valid"] == TableKey("nb201", "cifar10", "nb201-200")
+    assert tables["test"] == TableKey("nb201", "cifar10-full", "nb201-200")
+    others = [score.table(KEY).dataset for score in get_protocol("nasbench201-2020").scores[2:]]
+    assert others == ["cifar100", "cifar100", "imagenet16-120", "imagenet16-120"]
 
 
 def test_a_protocol_scores_on_its_own_tables_and_the_absent_ones_are_unknown(filled: Path) -> None:
