@@ -112,11 +112,13 @@ class ResultsWriter:
 
     Args:
         path: The file.
-        append: Continue an existing file, after its last whole frame; otherwise it is written anew, beside the old
-            file, whose place it takes when it is closed. After an error the old file stands as it was.
+        append: Continue an existing file, after its last whole frame; one writer at a time may do so. Otherwise it is
+            written anew, beside the old file, whose place it takes when it is closed. After an error the old file
+            stands as it was.
 
     Raises:
         StoreDamaged: The file to append to is not a file of results.
+        StoreError: Another process appends to it.
     """
 
     def __init__(self, path: Path | str, *, append: bool = False) -> None:
@@ -124,14 +126,12 @@ class ResultsWriter:
         self._table: TableMeta | None = None
         self._beside: Path | None = None  # where it is written until it is whole
         with _named_errors(self.path):
-            if append and self.path.exists() and self.path.stat().st_size:
-                end = _end_of_whole_frames(self.path)
-                self._file: BinaryIO = self.path.open("r+b")
-                self._file.truncate(end)
-                self._file.seek(end)
-                return
             target = self.path.resolve()  # what a link points to is replaced, not the link
-            if not append and (target.is_file() or not target.exists()):  # a pipe or a device is written itself
+            ordinary = target.is_file() or not target.exists()  # a pipe or a device is written itself
+            if append and ordinary:
+                self._file: BinaryIO = _open_alone(target)
+                return
+            if ordinary:
                 self._beside = target.with_name(f".{target.name}.{os.getpid()}.part")
             self._file = (self._beside or target).open("wb")
             self._file.write(_HEAD.pack(_MAGIC, FILE_VERSION))
@@ -256,6 +256,39 @@ def _check_head(path: Path, head: bytes) -> None:
     version = _HEAD.unpack(head)[1]
     if version > FILE_VERSION:
         raise StoreSchemaError(f"{path} has version {version}, this nasgym reads up to {FILE_VERSION}: upgrade it.")
+
+
+def _open_alone(path: Path) -> BinaryIO:
+    """Open a file for appending, at the end of what is whole in it, while nobody else does."""
+    file: BinaryIO = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")
+    try:
+        _lock(file, path)
+        if not os.fstat(file.fileno()).st_size:
+            file.write(_HEAD.pack(_MAGIC, FILE_VERSION))
+            file.flush()
+        end = _end_of_whole_frames(path)
+        file.truncate(end)
+        file.seek(end)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
+    """Keep other writers away until the file is closed, where the system and the disk have such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise StoreError(
+            f"another process writes the file of results {path}: give each its own file and merge them later."
+        ) from error
+    except OSError:
+        return
 
 
 def _end_of_whole_frames(path: Path) -> int:

@@ -39,6 +39,21 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert rows(tmp_path / "file") == (expected, "")
 
 
+def test_one_writer_at_a_time_appends(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    file = tmp_path / "file"
+    with ResultsWriter(file, append=True) as writer:
+        writer.write(META, [evaluation(0)])
+        with file.open("ab") as cut_off:
+            cut_off.write(b"R")  # the first writer is in the middle of a frame
+        size = file.stat().st_size
+        with pytest.raises(StoreError, match="another process writes"):
+            ResultsWriter(file, append=True)
+        assert file.stat().st_size == size, "the second took nothing away"
+    write_results(file, META, [evaluation(1)], append=True)
+    assert [row.evaluation.index for row in rows(file)[0]] == [0, 1]
+
+
 def test_appending_goes_on_after_the_last_whole_row(tmp_path: Path) -> None:
     file = tmp_path / "file"
     write_results(file, META, [evaluation(0), evaluation(1)], append=True)
@@ -66,7 +81,7 @@ def test_a_file_written_anew_takes_the_old_ones_place_when_it_is_whole(tmp_path:
 
 
 @given(data=st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)  # it waits for the disk
 def test_a_cut_or_changed_file_gives_what_stands_before(tmp_path: Path, data: st.DataObject) -> None:
     file = tmp_path / "file"
     write_results(file, META, map(evaluation, range(5)))

@@ -63,7 +63,7 @@ def import_table(
     """  # noqa: D301 - \b keeps the lines of an example apart
     from nasgym.importers import import_csv
     from nasgym.spaces import get_space
-    from nasgym.store import Store
+    from nasgym.store import open_store
 
     recipes, recipe_of_all = pairs(recipe or [], "--recipe")
     datasets, dataset_of_all = pairs(dataset or [], "--dataset")
@@ -72,7 +72,7 @@ def import_table(
         raise typer.BadParameter(f"a column is written FILE'S=NAME; got {no_column!r}.", param_hint="--column")
     with show.counter(f"reading {file.name}") as advance:
         report = import_csv(
-            Store(store), file, space=get_space(space), unit=unit,  # type: ignore[arg-type]  # checked there
+            open_store(store), file, space=get_space(space), unit=unit,  # type: ignore[arg-type]  # checked there
             recipes=recipes, datasets=datasets, columns=columns, dataset=dataset_of_all, recipe=recipe_of_all,
             progress=lambda rows: advance(rows, f"{rows:,} rows"),
         )  # fmt: skip
@@ -170,9 +170,9 @@ def merge(
 
 def _take_over(sources: list[Path], on_conflict: str, store: Path | None) -> None:
     """Merge sources into the store one by one, and tell what was new; what is damaged gives what is whole."""
-    from nasgym.store import Store
+    from nasgym.store import open_store
 
-    opened, read, new = Store(store), 0, Counter[str]()
+    opened, read, new = open_store(store), 0, Counter[str]()
     with show.counter("merging", total=len(sources)) as advance:
         for done, source in enumerate(sources):
             advance(done, source.name)

@@ -17,7 +17,8 @@ from nasgym.store.columns import Columns
 from nasgym.store.environment import MAP_SIZE
 from nasgym.store.layout import Cell, seed_number, seed_of
 from nasgym.store.store import Store
-from nasgym.store.tables import TableInfo, check_same
+from nasgym.store.tables import OnConflict, TableInfo, check_same
+from nasgym.store.transfer import Content
 from nasgym.tables import PackedTable, embedded_keys, embedded_table
 
 __all__ = ["LayeredStore", "open_store"]
@@ -147,6 +148,7 @@ class LayeredStore(Store):
     def claim_all(self, key: TableKey, cells: Iterable[Cell], seconds: float) -> list[Cell]:
         """Claim many cells in one commit and return those that were free: neither claimed nor stored."""
         base = embedded_table(key)
+        self._lay_over(key)
         wanted = [cell for cell in cells if base is None or not base.has(cell.index, cell.seed)]
         return super().claim_all(key, wanted, seconds)
 
@@ -169,10 +171,24 @@ class LayeredStore(Store):
 
     def _describe(self, key: TableKey, **changes: Any) -> None:
         """Change the description of a table; an embedded one gets a table over it that says so."""
+        self._lay_over(key)
+        super()._describe(key, **changes)
+
+    def _commit(self, content: Sequence[Content], on_conflict: OnConflict) -> dict[TableKey, int]:
+        """Put evaluations into tables; what does not fit the embedded table of its name is refused."""
+        for target, _ in content:
+            base = embedded_table(target.key if isinstance(target, TableMeta) else target)
+            if base is not None and isinstance(target, TableMeta):
+                check_same(base.meta, target)
+            elif base is not None:
+                self._lay_over(base.meta.key)
+        return super()._commit(content, on_conflict)
+
+    def _lay_over(self, key: TableKey) -> None:
+        """Make the table that takes what is written to an embedded one, where there is none yet."""
         base = embedded_table(key)
         if base is not None and not self._holds(key):
             self.ensure_table(key, base.meta.size)
-        super()._describe(key, **changes)
 
     def _holds(self, key: TableKey) -> bool:
         """Tell whether the store itself has a table of that name."""

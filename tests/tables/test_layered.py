@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,10 @@ import pytest
 from nasgym.errors import TableMismatch
 from nasgym.recipes import get_recipe
 from nasgym.results import Evaluation, TableKey
+from nasgym.results_file import write_results
 from nasgym.store import Cell, Store, open_store
 from nasgym.tables import embedded_keys, embedded_table
-from tests.tables.conftest import KEY, Embed, training
+from tests.tables.conftest import KEY, Embed, meta, training
 
 OTHER = TableKey("nb201", "cifar10", "nb201-12")
 
@@ -132,6 +133,23 @@ def test_export_leaves_out_what_is_only_embedded(store: Store, tmp_path: Path) -
     elsewhere = Store(tmp_path / "elsewhere")
     elsewhere.merge(tmp_path / "both")
     assert elsewhere.get(KEY, 2, 1) == store.get(KEY, 2, 1)
+
+
+def test_what_does_not_fit_the_embedded_table_is_not_taken(store: Store, tmp_path: Path) -> None:
+    other = replace(meta(), recipe={**(meta().recipe or {}), "epochs": 99})
+    write_results(tmp_path / "file", other, [training(4, 0)])
+    with pytest.raises(TableMismatch, match="epochs"):
+        store.merge(tmp_path / "file")
+    assert Store(store.path).keys() == []
+    with pytest.raises(TableMismatch, match="epochs"):
+        store.put_tables([(other, [training(4, 0)])])
+
+
+def test_an_embedded_table_is_written_to_without_being_made_first(store: Store) -> None:
+    assert KEY in store
+    assert store.claim(KEY, 4, 0, 60)
+    assert store.put(KEY, [training(4, 0)]) == 1
+    assert store.get(KEY, 4, 0) == training(4, 0)
 
 
 def test_verify_looks_at_both(store: Store) -> None:
