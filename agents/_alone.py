@@ -1,4 +1,4 @@
-"""A search with torch that leaves the process as it found it."""
+"""A search with libraries that leaves the process as it found it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-__all__ = ["alone"]
+__all__ = ["alone", "generators_kept"]
 
 
 @contextmanager
@@ -18,8 +18,7 @@ def alone() -> Iterator[None]:
     stable-baselines3 seeds the global generators of Python, numpy and torch, and its import draws from them. The
     networks of these agents are too small for a second thread to help.
     """
-    python, numpys = random.getstate(), np.random.get_state()
-    try:
+    with generators_kept():
         import torch
 
         threads, torchs = torch.get_num_threads(), torch.get_rng_state()
@@ -29,6 +28,14 @@ def alone() -> Iterator[None]:
         finally:
             torch.set_num_threads(threads)
             torch.set_rng_state(torchs)
+
+
+@contextmanager
+def generators_kept() -> Iterator[None]:
+    """Give the global generators of Python and numpy back as they were: imports of libraries draw from them."""
+    python, numpys = random.getstate(), np.random.get_state()
+    try:
+        yield
     finally:
         random.setstate(python)
         np.random.set_state(numpys)

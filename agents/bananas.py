@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from nasgym.agents._alone import generators_kept
 from nasgym.agents._predictors import KINDS, Predictor, unseen
 from nasgym.agents.base import Agent, begin, check_settings, setting
 from nasgym.spaces import Genotypes
@@ -51,7 +52,10 @@ class BANANAS(Agent):
 
     def search(self, task: Task, seed: int) -> None:
         """Spend the task's budget."""
-        rng = begin(task, seed)
+        with generators_kept():
+            self._search(task, begin(task, seed))
+
+    def _search(self, task: Task, rng: np.random.Generator) -> None:
         predictor = Predictor(task.space, self.predictor, self.members)
         known = task.space.sample(rng, self.initial)
         accuracies = task.evaluate(known).accuracies

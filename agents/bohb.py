@@ -109,7 +109,8 @@ class _Run:
 
     def _draw(self) -> NDArray[np.int8]:
         if self._model is None or self._rng.random() < self._settings.random_fraction:
-            return self._task.space.sample(self._rng, 1)[0]
+            drawn: NDArray[np.int8] = self._task.space.sample(self._rng, 1)[0]
+            return drawn
         return repaired(self._task.space, self._model.propose(self._rng, self._settings.samples))
 
 

@@ -37,8 +37,10 @@ _BUILT_IN: Mapping[str, str] = MappingProxyType(
         "asha": "nasgym.agents.asha:ASHA",
         "bohb": "nasgym.agents.bohb:BOHB",
         "tpe": "nasgym.agents.tpe:TPE",
+        "smac": "nasgym.agents.smac:SMAC",
         "bananas": "nasgym.agents.bananas:BANANAS",
         "predictor_evolution": "nasgym.agents.predictor_evolution:PredictorEvolution",
+        "zero_cost": "nasgym.agents.zero_cost:ZeroCost",
     }
 )
 _FILE = re.compile(r"^(?P<path>.+\.py)(?::(?P<name>[^:\\/]*))?(?::(?P<preset>[^:]*))?$")

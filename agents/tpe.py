@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from nasgym.agents._alone import generators_kept
 from nasgym.agents._vectors import needed, repaired
 from nasgym.agents._workers import Job, keep_busy
 from nasgym.agents.base import Agent, begin, check_settings, setting
@@ -47,7 +48,10 @@ class TPE(Agent):
 
     def search(self, task: Task, seed: int) -> None:
         """Spend the task's budget."""
-        rng = begin(task, seed)
+        with generators_kept():
+            self._search(task, begin(task, seed))
+
+    def _search(self, task: Task, rng: np.random.Generator) -> None:
         optuna = needed("optuna", "optuna")
         with _quiet(optuna):
             study = optuna.create_study(direction="maximize", sampler=self._sampler(optuna, rng))

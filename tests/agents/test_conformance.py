@@ -12,10 +12,12 @@ from nasgym.spaces import space_names
 from nasgym.testing import check_agent, check_space, synthetic_task
 
 NAMES = agent_names()
+SLOW = ("smac",)  # half a minute for a search of each space; the tiny one is quick
+PERHAPS_SLOW = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NAMES]
 
 
 @pytest.mark.parametrize("space", space_names())
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PERHAPS_SLOW)
 def test_every_agent_keeps_the_rules_on_every_space(name, space):
     check_agent(name, space=space)
 

@@ -1,0 +1,110 @@
+"""SMAC, Bayesian optimisation with a random forest, as in SMAC3."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nasgym.agents._alone import generators_kept
+from nasgym.agents._vectors import needed, repaired
+from nasgym.agents._workers import Job, keep_busy
+from nasgym.agents.base import Agent, begin, check_settings, setting
+from nasgym.task import Result, Task
+
+__all__ = ["SMAC"]
+
+_NO_LIMIT = 10**6  # trials that the library may ask for: the task's budget ends the search
+
+
+@dataclass(frozen=True, kw_only=True)
+class SMAC(Agent):
+    """Fit a random forest to all evaluations, evaluate where the expected improvement is greatest, and the best again.
+
+    What looks best is evaluated anew, up to ``repeats`` times, before it is believed. Illegal choices count as the
+    nearest legal ones.
+    """
+
+    name: ClassVar[str] = "smac"
+    family: ClassVar[str] = "model-based"
+    source: ClassVar[str] = "Hutter et al., LION 2011; SMAC3 (Lindauer et al., JMLR 2022), hyper-parameter facade"
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+        {"nb101": {"trees": 10, "random_fraction": 0.33, "repeats": 4, "challengers": 5000}}
+    )
+
+    initial: int = setting(
+        10, "Random architectures before the first forest (a choice, as of the other agents).", low=1
+    )
+    trees: int = setting(10, "Trees of the forest (NAS-Bench-101, 2019).", low=1)
+    random_fraction: float = setting(
+        0.33, "Share of architectures drawn uniformly after that (NAS-Bench-101, 2019).", low=0.0, high=1.0
+    )
+    repeats: int = setting(4, "Evaluations of one architecture at most (NAS-Bench-101, 2019).", low=1)
+    challengers: int = setting(
+        1000, "Architectures among which the improvement is greatest (for speed; SMAC3 has 5000).", low=1
+    )
+
+    def __post_init__(self) -> None:
+        """Check the hyper-parameters."""
+        check_settings(self)
+
+    def search(self, task: Task, seed: int) -> None:
+        """Spend the task's budget."""
+        with generators_kept():
+            self._search(task, begin(task, seed))
+
+    def _search(self, task: Task, rng: np.random.Generator) -> None:
+        needed("smac", "smac")
+        from joblib import parallel_config
+        from smac.runhistory.dataclasses import TrialValue
+
+        # The library writes what it did, which the task has already; its forests are too small for threads.
+        with tempfile.TemporaryDirectory() as folder, parallel_config(backend="sequential"):
+            optimiser = self._optimiser(task, int(rng.integers(2**31)), folder)
+
+            def ask() -> TrialJob:
+                trial = optimiser.ask()
+                choices = np.array([trial.config[f"{i}"] for i in range(task.space.num_decisions)])
+                return TrialJob(repaired(task.space, choices), trial=trial)
+
+            def tell(job: TrialJob, result: Result) -> None:
+                optimiser.tell(job.trial, TrialValue(cost=1.0 - result.accuracy, time=result.seconds), save=False)
+
+            keep_busy(task, ask, tell)
+
+    def _optimiser(self, task: Task, seed: int, folder: str) -> Any:
+        from ConfigSpace import Categorical, ConfigurationSpace
+        from smac import HyperparameterOptimizationFacade as Facade
+        from smac import Scenario
+
+        choices = ConfigurationSpace(seed=seed)
+        choices.add([Categorical(f"{i}", list(range(n))) for i, n in enumerate(task.space.choices.tolist())])
+        scenario = Scenario(choices, n_trials=_NO_LIMIT, deterministic=False, seed=seed, output_directory=Path(folder))
+        return Facade(
+            scenario,
+            _not_called,
+            model=Facade.get_model(scenario, n_trees=self.trees),
+            acquisition_maximizer=Facade.get_acquisition_maximizer(scenario, challengers=self.challengers),
+            random_design=Facade.get_random_design(scenario, probability=self.random_fraction),
+            intensifier=Facade.get_intensifier(scenario, max_config_calls=self.repeats),
+            initial_design=Facade.get_initial_design(scenario, n_configs=self.initial, max_ratio=1.0),
+            logging_level=False,
+            overwrite=True,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TrialJob(Job):
+    """A job and SMAC's trial of it."""
+
+    trial: Any = field(kw_only=True)
+
+
+def _not_called(config: Any, seed: int = 0) -> float:
+    raise AssertionError("SMAC is asked and told; it evaluates nothing by itself")
