@@ -148,7 +148,8 @@ def shared(columns: Columns, metric: str, classes: Indices) -> Columns:
         metric: The metric that decides.
         classes: ``int64[N]``: the class of equal networks of each architecture.
     """
-    answering = _answering(~np.isnan(columns.values[metric]).all(axis=0), classes)
+    known: NDArray[np.bool_] = np.any(~np.isnan(columns.values[metric]), axis=0)
+    answering = _answering(known, classes)
     values = {name: array[:, answering] for name, array in columns.values.items()}
     return replace(columns, values=values, stored=columns.stored[:, answering])
 
