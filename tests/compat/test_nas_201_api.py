@@ -59,7 +59,7 @@ def test_simulate_train_eval_and_its_clock(pair):
 
 
 def test_costs_configurations_and_weights(pair):
-    for arguments in some(itertools.product(pair[2], DATASETS, ("12", "200", "90")), 40):
+    for arguments in some(itertools.product(pair[2], DATASETS, ("12", "200", "90")), 15):
         index, dataset, hp = arguments
         compare(pair, lambda api, a=arguments: api.get_cost_info(*a), f"get_cost_info{arguments}")
         compare(pair, lambda api, a=arguments: api.get_latency(*a), f"get_latency{arguments}")
@@ -93,7 +93,7 @@ def test_trials_one_by_one(pair):
                 ],
                 f"{method} of {dataset} {hp}",
             )
-        for iepoch, name in itertools.product((None, 0, 11, 300), ("x-valid", "valid", "ori-test", "none")):
+        for iepoch, name in ((None, "x-valid"), (0, "valid"), (11, "ori-test"), (300, "x-valid"), (None, "none")):
             for call in (
                 lambda trial, i=iepoch, n=name: trial.get_eval(n, i),
                 lambda trial, i=iepoch: trial.get_train(i),
@@ -140,7 +140,7 @@ def test_the_search_space_itself(pair):
 
 def test_find_best(pair):
     there, here, _ = pair
-    bounds = ((None, None), (15.6, None), (None, 0.2), (100.0, 0.6), (1.0, 1.0))
+    bounds = ((None, None), (15.6, None), (100.0, 0.2))
     compared = 0
     for (dataset, on), most, hp in itertools.product(
         itertools.product(DATASETS[:4], ("valid", "test", "train", "ori-test")), bounds, ("12", "200")
@@ -156,7 +156,7 @@ def test_find_best(pair):
             compared += 1
         else:
             assert isinstance(two.error, ValueError | TypeError), (dataset, on, most, hp, str(one), str(two))
-    assert compared > 20
+    assert compared > 12
 
 
 def test_statistics_counts_the_architectures_that_are_there(pair):
@@ -192,7 +192,7 @@ def test_lines_at_every_call(archive):
 @pytest.mark.parametrize("version", ["v1_0", "v1_1"])
 def test_a_pth_file_is_imported_once_and_answers_as_the_original(version, tmp_path, capsys):
     pytest.importorskip("torch")
-    content = official_archives.old_content([2, 77, 4000], version=version)
+    content = official_archives.old_content([2, 77], version=version)
     file = official_archives.legacy(tmp_path / f"NAS-Bench-201-{version}-test.pth", content) or next(tmp_path.iterdir())
     here = ours.NASBench201API(str(file), verbose=False, store=tmp_path / "store")
     assert "importing" in capsys.readouterr().err
@@ -200,7 +200,7 @@ def test_a_pth_file_is_imported_once_and_answers_as_the_original(version, tmp_pa
     assert "importing" not in capsys.readouterr().err
     there = real.NASBench201API(content, verbose=False)
     there.filename = file.name
-    for api, index, hp in itertools.product((here, again), (2, 77, 4000), ("12", "200")):
+    for api, index, hp in itertools.product((here, again), (2, 77), ("12", "200")):
         pair = (there, api, [])
         compare(pair, repr, "repr")
         compare(pair, lambda api, a=(index, None, hp): api.query_by_index(*a), f"query_by_index {index} {hp}")
