@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import struct
 import zlib
@@ -30,6 +31,7 @@ _HEAD = struct.Struct("<8sI")
 _FRAME = struct.Struct("<cII")
 _TABLE, _RESULT = b"T", b"R"
 _MAX_FRAME = 256 << 20  # bytes; a frame that claims more is damaged
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -112,9 +114,9 @@ class ResultsWriter:
 
     Args:
         path: The file.
-        append: Continue an existing file, after its last whole frame; one writer at a time may do so. Otherwise it is
-            written anew, beside the old file, whose place it takes when it is closed. After an error the old file
-            stands as it was.
+        append: Continue an existing file, after its last whole frame; one writer at a time may do so. What stands
+            behind a damaged frame goes into ``NAME.damaged`` beside it. Otherwise it is written anew, beside the old
+            file, whose place it takes when it is closed. After an error the old file stands as it was.
 
     Raises:
         StoreDamaged: The file to append to is not a file of results.
@@ -267,12 +269,29 @@ def _open_alone(path: Path) -> BinaryIO:
             file.write(_HEAD.pack(_MAGIC, FILE_VERSION))
             file.flush()
         end = _end_of_whole_frames(path)
+        file.seek(end)
+        _set_aside(path, end, file.read())
         file.truncate(end)
         file.seek(end)
     except BaseException:
         file.close()
         raise
     return file
+
+
+def _set_aside(path: Path, end: int, rest: bytes) -> None:
+    """Keep what is to be cut away behind ``end``, unless it is one frame whose writing was interrupted."""
+    _, length, _ = _FRAME.unpack(rest[: _FRAME.size].ljust(_FRAME.size, b"\0"))
+    interrupted = len(rest) < _FRAME.size or len(rest) - _FRAME.size < length <= _MAX_FRAME
+    if not interrupted:
+        aside = path.with_name(f"{path.name}.damaged")
+        with aside.open("ab") as file:
+            file.write(rest)
+            file.flush()
+            os.fsync(file.fileno())
+        _log.warning(
+            "%s is damaged at byte %d; the %d bytes from there on are kept in %s.", path, end, len(rest), aside
+        )
 
 
 def _lock(file: BinaryIO, path: Path) -> None:

@@ -54,6 +54,23 @@ def test_one_writer_at_a_time_appends(tmp_path: Path) -> None:
     assert [row.evaluation.index for row in rows(file)[0]] == [0, 1]
 
 
+def test_what_stands_behind_a_damaged_frame_is_set_aside(tmp_path: Path) -> None:
+    file, aside = tmp_path / "file", tmp_path / "file.damaged"
+    write_results(file, META, [evaluation(0)])
+    end = file.stat().st_size
+    write_results(file, META, [evaluation(1), evaluation(2)], append=True)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1])  # interrupted
+    write_results(file, META, [evaluation(2)], append=True)
+    assert not aside.exists()
+    damaged = bytearray(file.read_bytes())
+    damaged[end + 20] ^= 1
+    file.write_bytes(damaged)
+    write_results(file, META, [evaluation(3)], append=True)
+    assert [row.evaluation.index for row in rows(file)[0]] == [0, 3]
+    assert aside.read_bytes() == damaged[end:]
+
+
 def test_appending_goes_on_after_the_last_whole_row(tmp_path: Path) -> None:
     file = tmp_path / "file"
     write_results(file, META, [evaluation(0), evaluation(1)], append=True)
