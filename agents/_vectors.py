@@ -16,13 +16,14 @@ __all__ = ["needed", "one_hot", "repaired"]
 
 def repaired(space: Space, choices: NDArray[np.integer]) -> NDArray[np.int8]:
     """Return ``int8[num_decisions]``: the choices, each illegal one replaced by the nearest that is legal there."""
-    genotype = np.asarray(choices, dtype=np.int8)[None].copy()
+    row = np.array(choices, dtype=np.int8)
+    genotype = row[None]  # the same memory
     if space.is_valid(genotype)[0]:
-        return genotype[0]
+        return row
     for step in range(space.num_decisions):
         allowed = np.flatnonzero(space.action_mask(genotype, step)[0])
-        genotype[0, step] = allowed[np.argmin(np.abs(allowed - int(genotype[0, step])))]
-    return genotype[0]
+        row[step] = allowed[np.argmin(np.abs(allowed - int(row[step])))]
+    return row
 
 
 def one_hot(space: Space, genotypes: Genotypes) -> NDArray[np.float64]:
