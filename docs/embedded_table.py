@@ -85,7 +85,9 @@ def figures(look: Look) -> Iterator[str]:
     size = sum(file.stat().st_size for file in look.packed.path.iterdir()) / 1e6
     yield "| what | value |"
     yield "|---|---|"
-    yield f"| trainings | {look.packed.made['trainings']} of {len(look.trained):,} architectures, {seeds} seeds |"
+    with_seeds = "one seed" if seeds == 1 else f"{seeds} seeds"
+    trainings = int(look.packed.made["trainings"])
+    yield f"| trainings | {trainings:,}: {len(look.trained):,} architectures, {with_seeds} |"
     yield f"| architectures that answer | {int((~np.isnan(valid)).sum()):,} of {space.size:,} |"
     yield f"| size | {size:.2f} MB |"
     yield f"| made by | `{look.packed.made['command']}` |"

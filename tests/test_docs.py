@@ -118,7 +118,6 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from nasgym.importers.csv_table import import_csv
     from nasgym.spaces import get_space
     from nasgym.store import Store
-    from nasgym.testing import fill_synthetic
 
     folder = tmp_path_factory.mktemp("made-up")
     table = folder / "work" / "nb201-results.csv.gz"
@@ -136,7 +135,6 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "from nasgym.agents.random_search import RandomSearch\n\n\nclass MyAgent(RandomSearch): ...\n"
     )
     with Store(folder / "home" / "store") as store:
-        fill_synthetic(store, seeds=(0,))
         recipes = {"12": "nb201-12", "200": "nb201-200"}
         import_csv(store, table, space=get_space("nb201"), unit="percent", recipes=recipes)
     return folder
@@ -169,6 +167,7 @@ def test_blocks_run(page: Path, tmp_path: Path, made_up: Path) -> None:
     shutil.copytree(made_up / "work", tmp_path / "work")
     environment = os.environ | {
         "NASGYM_HOME": str(tmp_path / "home"),
+        "NASGYM_EMBEDDED": "1",
         "PYTHONPATH": str(ROOT),
         "MPLBACKEND": "Agg",
         "OMP_NUM_THREADS": "1",

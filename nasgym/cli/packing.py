@@ -18,6 +18,9 @@ def pack(
     table: Annotated[str, typer.Argument(metavar="SPACE/DATASET/RECIPE", help="The table.")],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where it goes.")],
     made_by: Annotated[str, typer.Option(metavar="COMMAND", help="The command that filled the table.")] = "nasgym fill",
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The hardware it was filled on.  [default: what trainings say]")
+    ] = None,
     seeds: Annotated[str | None, typer.Option(metavar="0,1,...", help="Which seeds.  [default: all]")] = None,
     sizes: Annotated[
         str | None, typer.Option(metavar="TRAIN,VALID,TEST", help="Images per split.  [default: the data set's]")
@@ -41,7 +44,13 @@ def pack(
         raise UnknownName("table", table, map(str, opened.keys()))
     wanted = None if seeds is None else set(_whole_numbers(seeds, "--seeds"))
     chosen = (e for e in opened.scan(key) if wanted is None or e.seed in wanted)
-    packed = pack_table(opened.meta(key), chosen, folder, sizes=_sizes(key.dataset, sizes), made={"command": made_by})
+    packed = pack_table(
+        opened.meta(key),
+        chosen,
+        folder,
+        sizes=_sizes(key.dataset, sizes),
+        made={"command": made_by} | ({} if device is None else {"device": device}),
+    )
     written = sum(file.stat().st_size for file in folder.iterdir())
     show.fact("trainings", packed.made["trainings"])
     show.fact("seeds", ", ".join(map(str, packed.seeds)))
