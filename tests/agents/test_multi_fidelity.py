@@ -8,10 +8,11 @@ import pytest
 from nasgym.agents import agent_class, agent_names, get_agent
 from nasgym.agents._fidelity import hyperband_sizes, rungs
 from nasgym.agents._workers import Job, keep_busy
+from nasgym.agents.asha import RungJob, _Run
 from nasgym.errors import InvalidSetting, MissingResult
 from nasgym.results import Evaluation, Series
 from nasgym.store import Store, TableKey
-from nasgym.task import PROTOCOLS, make_task
+from nasgym.task import PROTOCOLS, Result, make_task
 from nasgym.testing import synthetic_task
 
 WHOLE = 0  # how a trajectory writes the epochs of a whole training
@@ -246,3 +247,13 @@ def test_random_search_draws_the_same_architectures_on_any_number_of_workers():
         get_agent("random_search").search(task, 5)
         drawn.append(task.trajectory.arrays().indices.tolist())
     assert drawn[0] == drawn[1]
+
+
+def test_asha_serves_the_highest_rung_first():
+    task = synthetic_task(Numbered())
+    run = _Run(task, np.random.default_rng(0), 3, [1, 3, 10])
+    genotype = task.space.from_index([5])[0]
+    for rung, epochs in ((0, 1), (1, 3)):
+        for accuracy in (0.5, 0.6, 0.7):
+            run.tell(RungJob(genotype, epochs, rung=rung), Result(5, accuracy, 1.0, 0, epochs, 1.0, True))
+    assert [run.ask().rung for _ in range(3)] == [2, 1, 0]
