@@ -16,7 +16,7 @@ export OMP_NUM_THREADS ?= 1
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(STAMP) ## compare agents on the embedded data set; print a table and the path of a plot
+demo: $(STAMP) ## compare agents on the embedded table; print a table and the path of a plot
 	$(BIN)/nasgym demo
 
 test: lint ## linters, types, arrows and the quick tests

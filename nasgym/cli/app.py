@@ -80,7 +80,7 @@ def _program(
 
     \b
     Start here:
-      nasgym demo            compare agents on the embedded data set
+      nasgym demo            compare agents on the embedded table
       nasgym agents          the search algorithms
       nasgym tasks           what can be searched
       nasgym info            which results are stored
