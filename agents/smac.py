@@ -27,7 +27,7 @@ class SMAC(Agent):
     """Fit a random forest to all evaluations, evaluate where the expected improvement is greatest, and the best again.
 
     What looks best is evaluated anew, up to ``repeats`` times, before it is believed. Illegal choices count as the
-    nearest legal ones.
+    nearest legal ones. When the library has had all of a small space, architectures are drawn uniformly.
     """
 
     name: ClassVar[str] = "smac"
@@ -62,6 +62,7 @@ class SMAC(Agent):
     def _search(self, task: Task, rng: np.random.Generator) -> None:
         needed("smac", "smac")
         from joblib import parallel_config
+        from smac.main.exceptions import ConfigurationSpaceExhaustedException
         from smac.runhistory.dataclasses import TrialValue
 
         # The library writes what it did, which the task has already; its forests are too small for threads.
@@ -69,12 +70,17 @@ class SMAC(Agent):
             optimiser = self._optimiser(task, int(rng.integers(2**31)), folder)
 
             def ask() -> TrialJob:
-                trial = optimiser.ask()
+                try:
+                    trial = optimiser.ask()
+                except (ConfigurationSpaceExhaustedException, StopIteration):  # the second: asked again
+                    return TrialJob(task.space.sample(rng, 1)[0], trial=None)
                 choices = np.array([trial.config[f"{i}"] for i in range(task.space.num_decisions)])
                 return TrialJob(repaired(task.space, choices), trial=trial)
 
             def tell(job: TrialJob, result: Result) -> None:
-                optimiser.tell(job.trial, TrialValue(cost=1.0 - result.accuracy, time=result.seconds), save=False)
+                value = TrialValue(cost=1.0 - result.accuracy, time=result.seconds)
+                if job.trial is not None:
+                    optimiser.tell(job.trial, value, save=False)
 
             keep_busy(task, ask, tell)
 
@@ -101,7 +107,7 @@ class SMAC(Agent):
 
 @dataclass(frozen=True, eq=False)
 class TrialJob(Job):
-    """A job and SMAC's trial of it."""
+    """A job and SMAC's trial of it, if it has one."""
 
     trial: Any = field(kw_only=True)
 

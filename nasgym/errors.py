@@ -80,7 +80,7 @@ class BrokenImage(NasgymError, ValueError):
     """An image file that cannot be decoded."""
 
 
-class DeviceMemoryExhausted(NasgymError, MemoryError):
+class DeviceMemoryExhausted(MemoryError, NasgymError):  # in this order libraries that unpickle errors can make one
     """A training that does not fit into the memory of its device."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch are impo
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.setdefault("NASGYM_CACHE", str(Path(__file__).resolve().parent.parent / ".pytest_cache" / "nasgym"))
 """Where the cells of NAS-Bench-101 are kept between runs: enumerating them takes half a minute."""
+
+# A shell ignores interrupts for what it runs in the background, and its children inherit that; the tests send some.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 

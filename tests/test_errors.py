@@ -48,6 +48,7 @@ def test_the_builtin_that_users_would_catch(name: str, builtin: type[Exception])
 def test_errors_travel_between_processes(error: type[Exception]) -> None:
     copy = pickle.loads(pickle.dumps(error("what is wrong")))
     assert type(copy) is error and str(copy) == "what is wrong"
+    assert type(error.__new__(error)) is error, "as tblib makes an error that it unpickles"
 
 
 def test_an_unknown_name_travels_whole() -> None:

@@ -44,7 +44,18 @@ def test_what_pickle_writes_is_read(value, protocol, piece):
     if protocol == 2 and b"set\n" in pickle.dumps(value, 2):
         return  # sets are functions in protocol 2
     found = machine(pickle.dumps(value, protocol), piece=piece).load()
-    assert found == value and repr(found) == repr(value)
+    assert found == value and shown(found) == shown(value)
+
+
+def shown(value):
+    """Return what tells 1 from True and 0.0 from -0.0, the items of a set in one order."""
+    if isinstance(value, set | frozenset):
+        return type(value), sorted(map(repr, value))
+    if isinstance(value, dict):
+        return type(value), [(shown(k), shown(v)) for k, v in value.items()]
+    if isinstance(value, list | tuple):
+        return type(value), [shown(v) for v in value]
+    return repr(value)
 
 
 @pytest.mark.parametrize("protocol", [2, 4])
