@@ -1,6 +1,6 @@
 """The facades beside the originals: one question again and again, and the first question of a fresh process.
 
-    python benchmarks/compat_speed.py PATH/TO/NATS-tss-v1_0-3ffb9-simple --out compat.json
+    python benchmarks/official_api.py PATH/TO/NATS-tss-v1_0-3ffb9-simple --out compat.json
 
 PATH is a folder of official records, whole or a few files of it. It is imported into a store of its own first. The
 original (`pip install nats_bench`) runs in fast mode, its quickest. Warm: one architecture asked again and again, both
