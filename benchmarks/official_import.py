@@ -25,12 +25,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from nasgym.executors import cores
 from nasgym.importers import import_official
 from nasgym.importers.archives import open_archive
 from nasgym.importers.reading import read
@@ -78,11 +81,11 @@ def estimate(folder: Path) -> None:
 def write(kind: str, folder: Path, count: int) -> Path:
     """Write the archive; a single file is pickled in one go, so its writer needs memory for all."""
     if kind == "folder":
-        path = folder / "made-up-simple"
-        path.mkdir()
-        for index in range(count):
-            archives.write_bz2(path / f"{index:06d}.pickle.pbz2", states(index))
-        return path
+        path, part = folder / "made-up-simple", folder / "made-up-simple.part"
+        part.mkdir(exist_ok=True)
+        with ProcessPoolExecutor(cores()) as pool:  # one at a time takes half an hour for all
+            list(pool.map(partial(write_one, part), range(count), chunksize=50))
+        return part.rename(path)
     infos = {index: states(index) for index in range(count)}
     path = folder / ("made-up.pickle.pbz2" if kind == "single" else "made-up.pth")
     if kind == "single":
@@ -91,6 +94,14 @@ def write(kind: str, folder: Path, count: int) -> Path:
         return path
     old = {index: {"full": found["200"], "less": found["12"]} for index, found in infos.items()}
     return archives.legacy(path, archives.whole("nb201", old, sorted(old)))
+
+
+def write_one(folder: Path, index: int) -> None:
+    """Write the record of one architecture; one that is there is kept."""
+    path = folder / f"{index:06d}.pickle.pbz2"
+    if not path.exists():
+        beside = archives.write_bz2(path.with_suffix(".part"), states(index))
+        beside.rename(path)
 
 
 class Watched(Store):
