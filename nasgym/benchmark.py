@@ -259,7 +259,7 @@ class Benchmark:
         architecture = self.space.to_str(self.space.from_index([index]))[0]
         return (
             f"{architecture} (index {index}) with seed {seed!r} is not in the table {self.key}. Train it with "
-            f'on_missing="train" or `nasgym train`, or import published results with `nasgym import csv`.'
+            f'on_missing="train" or `nasgym train`, or import published results (`nasgym import csv`, `nats-tss`, ...).'
         )
 
 

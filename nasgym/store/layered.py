@@ -17,7 +17,7 @@ from nasgym.store.columns import Columns
 from nasgym.store.environment import MAP_SIZE
 from nasgym.store.layout import Cell, seed_number, seed_of
 from nasgym.store.store import Store
-from nasgym.store.tables import OnConflict, TableInfo, check_same
+from nasgym.store.tables import Encoded, OnConflict, TableInfo, check_same
 from nasgym.store.transfer import Content
 from nasgym.tables import PackedTable, embedded_keys, embedded_table
 
@@ -175,14 +175,17 @@ class LayeredStore(Store):
         super()._describe(key, **changes)
 
     def _commit(self, content: Sequence[Content], on_conflict: OnConflict) -> dict[TableKey, int]:
-        """Put evaluations into tables; what does not fit the embedded table of its name is refused."""
+        """Put evaluations into tables; what does not fit the embedded table of its name is refused.
+
+        Where results that are there are to be kept, embedded ones are, too.
+        """
         for target, _ in content:
             base = embedded_table(target.key if isinstance(target, TableMeta) else target)
             if base is not None and isinstance(target, TableMeta):
                 check_same(base.meta, target)
             elif base is not None:
                 self._lay_over(base.meta.key)
-        return super()._commit(content, on_conflict)
+        return super()._commit([_without_embedded(*c) if on_conflict == "keep" else c for c in content], on_conflict)
 
     def _lay_over(self, key: TableKey) -> None:
         """Make the table that takes what is written to an embedded one, where there is none yet."""
@@ -197,6 +200,11 @@ class LayeredStore(Store):
 
 def _reopened(path: Path, readonly: bool, map_size: int = MAP_SIZE) -> Store:
     return LayeredStore(path, readonly=readonly, map_size=map_size)
+
+
+def _without_embedded(target: TableKey | TableMeta, rows: list[Encoded]) -> Content:
+    base = embedded_table(target.key if isinstance(target, TableMeta) else target)
+    return target, rows if base is None else [row for row in rows if not base.has(row.index, row.seed)]
 
 
 def _place(evaluation: Evaluation) -> tuple[int, int]:

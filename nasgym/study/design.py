@@ -160,7 +160,7 @@ def _check_runs(task: Task) -> None:
     if not task.bounded:
         raise InvalidBudget(
             f"a search on {task.name} would never end: the protocol {task.protocol.name!r} has no budget for it. "
-            "Give one in simulated seconds, or a number of evaluations."
+            "Give one in simulated seconds (--budget), or a number of evaluations (--max-evaluations)."
         )
     store, key = benchmark.store, benchmark.key
     if benchmark.on_missing == "error" and (key not in store or not store.info(key).rows):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from nasgym.training import EpochReport
 
 __all__ = ["make_benchmark", "make_task", "task_names"]
+
+_log = logging.getLogger(__name__)
 
 DEFAULT_TASK = "nb201/cluttered-digits"
 
@@ -160,6 +163,10 @@ class _LazyTrainer:
             raise StoreReadOnly(
                 f"the store {self._store.path} is read-only, and trainings have to be stored: use another store, or "
                 'on_missing="error".'
+            )
+        if self._on_epoch is None:  # else a progress bar says so
+            _log.warning(
+                "architectures that the table %s lacks are trained now, and kept in %s", self._key, self._store.path
             )
         from nasgym.training import Trainer  # torch: only where something is trained
 

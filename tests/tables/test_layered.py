@@ -185,3 +185,15 @@ def test_an_embedded_table_gets_costs_of_the_users_own(store: Store) -> None:
     assert store.generation(KEY) == generation + 1
     after = store.columns(KEY, ("valid_accuracy",))
     assert np.array_equal(after.values["valid_accuracy"], columns.values["valid_accuracy"], equal_nan=True)
+
+
+def test_to_keep_what_is_there_keeps_what_is_embedded(store: Store, tmp_path: Path) -> None:
+    before = store.get(KEY, 2, 1)
+    assert store.put(KEY, [own_training(2, 1), own_training(9, 4)], on_conflict="keep") == 1
+    assert store.get(KEY, 2, 1) == before
+    other = Store(tmp_path / "other")
+    other.ensure_table(KEY, 15_625)
+    other.put(KEY, [own_training(2, 1), own_training(9, 5)])
+    assert store.merge(other, on_conflict="keep").written[KEY] == 1
+    assert store.get(KEY, 2, 1) == before
+    assert store.get(KEY, 9, 5) is not None

@@ -99,7 +99,9 @@ def open_table(vertices: int) -> Table:
     table = _read(path, vertices)
     if table is None:
         if vertices >= _SLOW:
-            _log.warning("enumerating the %s cells of NAS-Bench-101, once: %s", f"{SIZES[vertices]:,}", path)
+            _log.warning(
+                "enumerating the %s cells of NAS-Bench-101, once, about half a minute: %s", f"{SIZES[vertices]:,}", path
+            )
         table = _make_table(vertices)
         _write(path, table)
     return table
