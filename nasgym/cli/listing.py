@@ -69,27 +69,30 @@ def tasks(store: StorePath = None) -> None:
 
 
 def info(store: StorePath = None) -> None:
-    """List the stored tables: rows, seeds, best values, size on disk.
+    """List the tables: rows and how many are embedded, seeds, best values, size on disk.
 
     \b
     Example:
       nasgym info
     """  # noqa: D301 - \b keeps the lines of an example apart
     from nasgym.store import open_store
+    from nasgym.tables import embedded_table
 
     opened = open_store(store)
     rows = []
     for table in opened.tables():
         seeds = ", ".join(map(str, table.seeds[:6])) + (", ..." if len(table.seeds) > 6 else "")
-        share = f"{table.architectures:,} of {table.size:,}"
+        share = f"{table.architectures:,} of {table.size:,}" + (", equal ones share" if table.shares_equal else "")
+        base = embedded_table(table.key)
+        embedded = "—" if base is None else f"{base.stored().sum():,}"
         best = [_best(opened, table.key, metric) for metric in ("valid_accuracy", "test_accuracy")]
-        rows.append([str(table.key), f"{table.rows:,}", share, seeds, *best, table.created[:10]])
+        rows.append([str(table.key), f"{table.rows:,}", embedded, share, seeds, *best, table.created[:10]])
     show.fact("store", opened.path)
     show.fact("size on disk", f"{opened.size_on_disk / 1e6:,.1f} MB")
     if not rows:
         typer.echo("It is empty: `nasgym demo` trains a few networks, `nasgym import csv` takes published results.")
         return
-    show.table(["table", "rows", "architectures", "seeds", "best valid %", "best test %", "made"], rows)
+    show.table(["table", "rows", "embedded", "architectures", "seeds", "best valid %", "best test %", "made"], rows)
 
 
 def _stored_rows(store: Store, task: str) -> int:

@@ -73,6 +73,13 @@ def test_info_shows_what_is_stored(run: Run, filled: Path) -> None:
     assert f"{100 * means[best]:.2f} ({best})" in row
 
 
+def test_info_tells_what_is_embedded(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NASGYM_EMBEDDED", "1")
+    line = next(line for line in run("info", "--store", tmp_path / "none").stdout.splitlines() if "digits" in line)
+    table, rows, embedded, *_ = line.split()
+    assert table == "nb201/cluttered-digits/cluttered-digits-10" and rows == embedded != "—"
+
+
 def test_info_of_nothing_says_what_to_do(run: Run, tmp_path: Path) -> None:
     said = run("info", "--store", tmp_path / "none").stdout
     assert "empty" in said and "nasgym demo" in said
