@@ -113,6 +113,10 @@ class TableView:
         """Read the sum of some metrics; what is unknown counts nothing."""
         return self._total(metrics)[0].item(slot, index)
 
+    def greatest_total(self, metrics: tuple[str, ...]) -> float:
+        """Return the greatest sum of some metrics in the table; 0 where nothing is known."""
+        return float(self._total(metrics)[0].max(initial=0.0))
+
     def has_all(self, metrics: tuple[str, ...]) -> bool:
         """Tell whether the first of some metrics is known wherever an architecture is."""
         return self._total(metrics)[1]

@@ -100,6 +100,15 @@ class SimulatedClock:
             self.exhausted = True
         return ends[:accepted]
 
+    def spend(self, seconds: float) -> None:
+        """Wait until all workers are free, then occupy all of them for so many seconds; that is no job.
+
+        Seconds that were measured are spent already, so nothing is refused: the present may move past the budget.
+        """
+        self.join()
+        self._free = [self.now + seconds] * self.workers
+        self.advance(self._free[0])
+
     def join(self) -> None:
         """Wait until all workers are free."""
         self._free = [max(self.now, *self._free)] * self.workers

@@ -144,8 +144,7 @@ class Task:
 
     def evaluate_indices(self, indices: Indices) -> Outcome:
         """Evaluate architectures given by index ``int64[n]``; otherwise as `evaluate`."""
-        if self._pending:
-            raise InvalidSetting(f"{len(self._pending)} submitted jobs are running: call next() until it gives None.")
+        self._check_idle()
         if len(indices) == 1 and self.clock.workers == 1:
             return as_outcome(self.evaluate_index(int(indices[0])))
         wanted = np.array(indices, dtype=np.int64)
@@ -218,10 +217,32 @@ class Task:
         self._count(result)
         return result
 
+    def spend(self, seconds: float) -> None:
+        """Charge seconds that are no evaluation, such as those of training a super-network, to all workers.
+
+        The clock moves, past the budget if need be, and nothing else changes: evaluations and trajectory do not.
+
+        Raises:
+            InvalidSetting: The seconds are negative or not finite, or submitted jobs are running.
+        """
+        if not (math.isfinite(seconds) and seconds >= 0):
+            raise InvalidSetting(f"seconds to spend are finite and 0 or more; got {seconds!r}.")
+        self._check_idle()
+        self.clock.spend(float(seconds))
+
+    @property
+    def dearest(self) -> float:
+        """The most seconds that a whole evaluation in the table is charged, whoever asks; 0 where none is known."""
+        return self._view(None).greatest_total(_COSTS)
+
     @property
     def running(self) -> int:
         """How many submitted evaluations have not come back yet."""
         return len(self._pending)
+
+    def _check_idle(self) -> None:
+        if self._pending:
+            raise InvalidSetting(f"{len(self._pending)} submitted jobs are running: call next() until it gives None.")
 
     def _indices(self, genotypes: NDArray[np.integer]) -> Indices:
         rows = check_genotypes(genotypes, self.space.num_decisions)
