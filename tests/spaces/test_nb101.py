@@ -71,6 +71,75 @@ def test_validity_and_hash_are_the_published_ones(edges: list[int], operations: 
             SPACE.index(genotype)
 
 
+@pytest.mark.parametrize("vertices", [3, 4, 5, 6, 7])
+def test_a_few_genotypes_are_the_cells_that_they_are_among_many(vertices: int) -> None:
+    """A few are read one by one, many at once: by code of its own each."""
+    space = NB101(vertices)
+    rng = np.random.default_rng(vertices)
+    rows = rng.integers(-1, space.choices + 1, size=(3_000, space.num_decisions)).astype(np.int8)
+    rows[:2_500] = rng.integers(0, space.choices, size=(2_500, space.num_decisions))  # most of the others are wrong
+    together = space.is_valid(rows)
+    assert 0 < together.sum() < 2_600
+    assert [bool(space.is_valid(row[None])[0]) for row in rows] == together.tolist()
+    cells = rows[together]
+    assert [int(space.index(row[None])[0]) for row in cells] == space.index(cells).tolist()
+    assert [text for row in cells[:50] for text in space.to_str(row[None])] == space.to_str(cells[:50])
+
+
+@settings(deadline=None)  # a loaded machine may take its time
+@given(st.integers(0, SPACE.size - 1), st.randoms(use_true_random=False))
+def test_hash_index_and_string_do_not_depend_on_the_order_of_the_vertices(index: int, random) -> None:
+    (cell,) = SPACE.cells([index])
+    labels = [-1, *map(OPERATIONS.index, cell.operations), -2]
+    order = _random_topological_order(cell.matrix, random)
+    moved, operations = cell.matrix[np.ix_(order, order)], [OPERATIONS[labels[v]] for v in order[1:-1]]
+    row = SPACE.from_cell(moved, operations)[None]
+    assert SPACE.index(row).tolist() == SPACE.canonical(row).tolist() == [index]
+    assert SPACE.hash(row) == [hash_cell(moved, operations)] == [hash_cell(cell.matrix, cell.operations)]
+    assert SPACE.to_str(row) == SPACE.to_str(SPACE.from_index([index]))
+
+
+def _random_topological_order(matrix: np.ndarray, random) -> list[int]:
+    """An order of the vertices in which edges still lead to later ones."""
+    order: list[int] = []
+    while len(order) < len(matrix):
+        order.append(
+            random.choice(
+                [v for v in range(len(matrix)) if v not in order and set(np.flatnonzero(matrix[:, v])) <= set(order)]
+            )
+        )
+    return order
+
+
+@pytest.mark.parametrize("as_operations", [list, tuple, np.array])
+@pytest.mark.parametrize("as_matrix", [list, np.ndarray.tolist, np.asarray, lambda m: m.astype(float)])
+def test_lists_and_arrays_are_taken_alike(as_matrix, as_operations) -> None:
+    matrix, operations = np.eye(4, k=1, dtype=int), as_operations([OPERATIONS[0], OPERATIONS[2]])
+    row = SPACE.from_cell(as_matrix(matrix), operations)
+    assert SPACE.to_str(row[None]) == ["0100/0010/0001/0000+conv3x3-bn-relu+maxpool3x3"]
+    assert SPACE.index(row[None].tolist()) == SPACE.index(row[None])
+    assert hash_cell(as_matrix(matrix), operations) == SPACE.hash(row[None])[0]
+
+
+@pytest.mark.parametrize(
+    ("genotype", "message"),
+    [
+        ([0] * 26, "disconnected"),
+        ([1] * 21 + [0] * 5, "at most 9 edges after pruning;.*has 21"),
+        ([2] + [0] * 25, r"first 21 entries.*0\.\.1"),
+        ([1] * 6 + [0] * 15 + [3] * 5, r"the others in 0\.\.2"),
+        ([1] * 6 + [0] * 15 + [-1] * 5, r"the others in 0\.\.2"),
+        ([300] + [0] * 25, r"first 21 entries"),
+        ([0.5] * 26, "integers; got an array of float64"),
+        ([0] * 25, r"shape \(n, 26\); got \(1, 25\)"),
+    ],
+)
+@pytest.mark.parametrize("method", ["index", "hash", "canonical", "to_str", "neighbours", "computed_operations"])
+def test_bad_genotypes_are_named(method: str, genotype: list[int], message: str) -> None:
+    with pytest.raises(InvalidArchitecture, match=message):
+        getattr(SPACE, method)(np.array([genotype]))
+
+
 def test_every_index_comes_back() -> None:
     for space in (SPACE, NB101(5), NB101(6)):
         every = np.arange(space.size)

@@ -22,10 +22,13 @@ __all__ = [
     "BITS",
     "INNER",
     "LABELS",
+    "LABEL_PLACES",
     "Canonical",
     "Codes",
     "Graphs",
+    "bit_look_up",
     "canonical",
+    "closing_gaps",
     "columns_of",
     "edge_bit",
     "graphs",
@@ -80,7 +83,7 @@ def prune(codes: Codes, labels: NDArray[np.integer]) -> tuple[Codes, NDArray[np.
     """
     live = live_vertices(codes)
     inner = (live >> 1) & ((1 << INNER) - 1)
-    moves, places = _closing_gaps()
+    moves, places = closing_gaps()
     closed = np.where(live != 0, _map_bits(moves, codes, inner), np.int32(0))
     return closed, (labels * places[inner]).sum(axis=1, dtype=np.int32)
 
@@ -168,17 +171,17 @@ def _vertices(codes: Codes) -> NDArray[np.int64]:
 def _moving_vertices(order: tuple[int, ...]) -> NDArray[np.int32]:
     """Return the look-up of `_map_bits` that moves inner vertex ``i`` to the place ``order[i]``."""
     place = [0, *(o + 1 for o in order), _OUTPUT]
-    return _look_up([edge_bit(place[x], place[y]) if place[x] < place[y] else BITS for x, y in _edges()])
+    return bit_look_up([edge_bit(place[x], place[y]) if place[x] < place[y] else BITS for x, y in _edges()])
 
 
 @cache
-def _closing_gaps() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def closing_gaps() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return for each set of live inner vertices how bits move, and what each label counts, ``int32[32, 5]``."""
     moves, places = [], np.zeros((1 << INNER, INNER), dtype=np.int32)
     for live in range(1 << INNER):
         inner = [v for v in range(1, _OUTPUT) if live >> (v - 1) & 1]
         place = {v: i for i, v in enumerate([0, *inner, _OUTPUT])}
-        moves.append(_look_up([edge_bit(place[x], place[y]) if {x, y} <= set(place) else None for x, y in _edges()]))
+        moves.append(bit_look_up([edge_bit(place[x], place[y]) if {x, y} <= set(place) else None for x, y in _edges()]))
         for i, v in enumerate(inner):
             places[live, v - 1] = LABEL_PLACES[i]
     return np.stack(moves), places
@@ -189,7 +192,7 @@ def _edges() -> list[tuple[int, int]]:
     return [(x, y) for y in range(MAX_VERTICES) for x in range(y)]
 
 
-def _look_up(goals: list[int | None]) -> NDArray[np.int32]:
+def bit_look_up(goals: list[int | None]) -> NDArray[np.int32]:
     """Return ``int32[3, 128]``: what each seven bits of a code become where bit ``i`` moves to ``goals[i]``."""
     moved = np.array([0 if goal is None else 1 << goal for goal in goals], dtype=np.int32).reshape(-1, _CHUNK)
     bits = np.arange(1 << _CHUNK)[:, None] >> np.arange(_CHUNK) & 1

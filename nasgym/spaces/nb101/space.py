@@ -11,45 +11,26 @@ strings and networks are those of the canonical form, as in the published table.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nasgym.errors import InvalidArchitecture, InvalidSetting
 from nasgym.spaces.base import CellGraph, Genotypes, Indices, Macro, Mask, check_genotypes, check_indices
-from nasgym.spaces.nb101 import costs
-from nasgym.spaces.nb101.codes import INNER, Canonical, canonical, edge_bit, graphs, live_vertices, prune
-from nasgym.spaces.nb101.graphs import (
-    MAX_EDGES,
-    MAX_VERTICES,
-    OPERATIONS,
-    as_matrix,
-    kept_vertices,
-    operation_numbers,
-)
+from nasgym.spaces.nb101 import costs, variation
+from nasgym.spaces.nb101.cells import Cell, cells_of, parse_cell, text_of
+from nasgym.spaces.nb101.codes import Canonical
+from nasgym.spaces.nb101.graphs import MAX_VERTICES, OPERATIONS, as_matrix, kept_vertices, operation_numbers
+from nasgym.spaces.nb101.layout import Layout, layout_of
 from nasgym.spaces.nb101.masks import completable
 from nasgym.spaces.nb101.table import SIZES, Table, open_table
 
-__all__ = ["NB101", "Cell"]
+__all__ = ["NB101"]
 
 _HASH = re.compile("[0-9a-f]{32}")
 _SMALLEST = 3  # vertices of the smallest space with something to decide
-
-
-class Cell(NamedTuple):
-    """A cell without loose vertices.
-
-    Attributes:
-        matrix: Its edges, ``int8[v, v]``, strictly upper triangular.
-        operations: Those of its inner vertices, ``v - 2`` names of `OPERATIONS`.
-    """
-
-    matrix: NDArray[np.int8]
-    operations: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -90,15 +71,15 @@ class NB101:
         """Length of a genotype: the edges and the operations, 26 for 7 vertices."""
         return self.num_edges + self.vertices - 2
 
-    @cached_property
+    @property
     def edges(self) -> tuple[tuple[int, int], ...]:
         """The edges as decided, row by row: ``(source, target)``."""
-        return tuple((x, y) for x in range(self.vertices) for y in range(x + 1, self.vertices))
+        return self._layout.edges
 
     @property
     def choices(self) -> NDArray[np.int64]:
         """Options of each decision: two for an edge, three for an operation."""
-        return np.array([2] * self.num_edges + [len(OPERATIONS)] * (self.vertices - 2), dtype=np.int64)
+        return self._layout.options.astype(np.int64)
 
     def decision_labels(self) -> tuple[str, ...]:
         """Return ``"source→target"`` for each edge, then ``"vertex 1"`` and so on for the operations."""
@@ -113,16 +94,16 @@ class NB101:
         """Return ``bool[n, 3]``: what can still lead to a path to the output with at most 9 edges after pruning."""
         mask = np.ones((len(partial), len(OPERATIONS)), dtype=np.bool_)
         if step < self.num_edges:
-            decided = np.asarray(partial)[:, :step].astype(np.int32) @ self._bits[:step]
-            open_vertices = self._open_vertices[step]
+            bits, open_vertices = self._layout.bits, self._layout.open_vertices[step]
+            decided = np.asarray(partial)[:, :step].astype(np.int32) @ bits[:step]
             mask[:, 0] = completable(decided, open_vertices)
-            mask[:, 1] = completable(decided | self._bits[step], open_vertices)
+            mask[:, 1] = completable(decided | bits[step], open_vertices)
             mask[:, 2] = False
         return mask
 
     def is_valid(self, genotypes: NDArray[np.integer]) -> Mask:
         """Return ``bool[n]``: rows with a path from input to output and at most 9 edges after pruning."""
-        return self._canonical(check_genotypes(genotypes, self.num_decisions)).graph >= 0
+        return self._layout.canonical(check_genotypes(genotypes, self.num_decisions)).graph >= 0
 
     def index(self, genotypes: NDArray[np.integer]) -> Indices:
         """Return the rank of each cell's hash, ``int64[n]``; raises `InvalidArchitecture` for what is no cell."""
@@ -131,8 +112,8 @@ class NB101:
     def from_index(self, indices: NDArray[np.integer] | Sequence[int]) -> Genotypes:
         """Return the canonical genotypes, ``int8[n, num_decisions]``: vertices that a smaller cell lacks are loose."""
         ranks = check_indices(indices, self.size)
-        operations = costs.operations_of(self.table.labels(ranks))[:, : self.vertices - 2]
-        return np.concatenate([self._edges_of_graphs[self.table.graph(ranks)], operations], axis=1)
+        cells = Canonical(self.table.graph(ranks), self.table.labels(ranks))
+        return self._layout.genotypes(cells, costs.operations_of(cells.labels))
 
     def hash(self, genotypes: NDArray[np.integer]) -> list[str]:
         """Return the published hash of each cell, 32 hexadecimal digits."""
@@ -141,10 +122,7 @@ class NB101:
 
     def to_str(self, genotypes: NDArray[np.integer]) -> list[str]:
         """Return strings such as ``010/001/000+conv3x3-bn-relu``: the canonical matrix row by row, the operations."""
-        return [
-            "+".join(["/".join("".join(map(str, row)) for row in cell.matrix.tolist()), *cell.operations])
-            for cell in self.canonical_cells(genotypes)
-        ]
+        return [text_of(cell) for cell in self.canonical_cells(genotypes)]
 
     def from_str(self, strings: Sequence[str]) -> Genotypes:
         """Parse architecture strings, or published hashes, into ``int8[n, num_decisions]``.
@@ -194,11 +172,11 @@ class NB101:
     def cells(self, indices: NDArray[np.integer] | Sequence[int]) -> list[Cell]:
         """Return the canonical cells of indices."""
         ranks = check_indices(indices, self.size)
-        return _cells(Canonical(self.table.graph(ranks), self.table.labels(ranks)))
+        return cells_of(Canonical(self.table.graph(ranks), self.table.labels(ranks)))
 
     def canonical_cells(self, genotypes: NDArray[np.integer]) -> list[Cell]:
         """Return the canonical cells of genotypes; this needs no hashes."""
-        return _cells(self._checked_canonical(genotypes))
+        return cells_of(self._checked_canonical(genotypes))
 
     def canonical(self, genotypes: NDArray[np.integer]) -> Indices:
         """Return the index of each cell: equal networks have one."""
@@ -216,13 +194,7 @@ class NB101:
 
         After pruning few have 7 vertices, though 85% of the cells do.
         """
-        drawn = np.zeros((0, self.num_decisions), dtype=np.int8)
-        while len(drawn) < n:
-            fresh = rng.integers(0, self.choices, size=(max(2 * (n - len(drawn)), 8), self.num_decisions)).astype(
-                np.int8
-            )
-            drawn = np.concatenate([drawn, fresh[self.is_valid(fresh)]])
-        return drawn[:n]
+        return variation.drawn_until_valid(rng, n, self.choices, self.is_valid)
 
     def mutate(self, rng: np.random.Generator, genotypes: NDArray[np.integer]) -> Genotypes:
         """Flip each edge with probability 1/7 and redraw each operation with 1/5, until it is another valid genotype.
@@ -230,15 +202,9 @@ class NB101:
         The rule of the published search (its mutation rate is 1; the denominators are the vertices and the
         operations); there a child that equals its parent is kept. `mutate_one` is the other published rule.
         """
-        parents = self._checked(genotypes)
-        chance = np.where(np.arange(self.num_decisions) < self.num_edges, 1 / self.vertices, 1 / (self.vertices - 2))
-        choices = self.choices
-
-        def change(rows: Genotypes) -> Genotypes:
-            shift = np.where(rng.random(rows.shape) < chance, rng.integers(1, choices, size=rows.shape), 0)
-            return ((rows + shift) % choices).astype(np.int8)
-
-        return self._until_valid(parents, change)
+        edges = np.arange(self.num_decisions) < self.num_edges
+        chance = np.where(edges, 1 / self.vertices, 1 / (self.vertices - 2))
+        return variation.changed_everywhere(rng, self._checked(genotypes), self.choices, chance, self.is_valid)
 
     def mutate_one(self, rng: np.random.Generator, genotypes: NDArray[np.integer]) -> Genotypes:
         """Give one decision, picked uniformly, another option, until it is a valid genotype.
@@ -246,26 +212,11 @@ class NB101:
         The rule of the published baselines (``nas_benchmarks``), where an invalid child is an evaluation that costs
         nothing instead.
         """
-
-        def change(rows: Genotypes) -> Genotypes:
-            at, children = np.arange(len(rows)), rows.copy()
-            decision = rng.integers(0, self.num_decisions, size=len(rows))
-            options = self.choices[decision]
-            children[at, decision] = (rows[at, decision] + rng.integers(1, options)) % options
-            return children
-
-        return self._until_valid(self._checked(genotypes), change)
+        return variation.changed_in_one(rng, self._checked(genotypes), self.choices, self.is_valid)
 
     def neighbours(self, genotypes: NDArray[np.integer]) -> list[Genotypes]:
         """Return for each genotype all valid ones that differ in one decision, ``int8[k, num_decisions]``."""
-        rows = self._checked(genotypes)
-        others = self.choices - 1
-        decision = np.repeat(np.arange(self.num_decisions), others)
-        shift = np.concatenate([np.arange(1, k + 1) for k in others.tolist()])
-        around = np.repeat(rows[:, None, :], len(decision), axis=1)
-        around[:, np.arange(len(decision)), decision] = (rows[:, decision] + shift) % self.choices[decision]
-        valid = self.is_valid(around.reshape(-1, self.num_decisions)).reshape(len(rows), len(decision))
-        return [near[kept] for near, kept in zip(around, valid, strict=True)]
+        return variation.neighbours(self._checked(genotypes), self.choices, self.is_valid)
 
     def parameters(self, genotypes: NDArray[np.integer], macro: Macro) -> NDArray[np.int64]:
         """Return trainable parameters of the canonical cells, as in the published table."""
@@ -301,81 +252,17 @@ class NB101:
         """All cells with their hashes; opened, and at the very first call enumerated, when it is needed."""
         return open_table(self.vertices)
 
-    @cached_property
-    def _options(self) -> NDArray[np.int8]:
-        """The same as `choices`, kept."""
-        return self.choices.astype(np.int8)
-
-    @cached_property
-    def _bits(self) -> NDArray[np.int32]:
-        """The bit of each edge among codes of 7 vertices, where the output is always vertex 6."""
-        bits = [1 << edge_bit(x, MAX_VERTICES - 1 if y == self.vertices - 1 else y) for x, y in self.edges]
-        return np.array(bits, dtype=np.int32)
-
-    @cached_property
-    def _open_vertices(self) -> tuple[int, ...]:
-        """For each edge, the vertices whose edge to the output comes after it, as bits."""
-        last = {x: i for i, (x, _) in enumerate(self.edges)}
-        return tuple(sum(1 << x for x, at in last.items() if at > i) for i in range(self.num_edges))
-
-    @cached_property
-    def _edges_of_graphs(self) -> Genotypes:
-        """The edges of each matrix of `codes.graphs` as decided here, ``int8[m, num_edges]``."""
-        targets = [MAX_VERTICES - 1 if y == self.vertices - 1 else y for _, y in self.edges]
-        return costs.graph_edges()[:, [x for x, _ in self.edges], targets].astype(np.int8)
-
-    def _codes(self, rows: Genotypes) -> NDArray[np.int32]:
-        return rows[:, : self.num_edges].astype(np.int32) @ self._bits
-
-    def _canonical(self, rows: Genotypes) -> Canonical:
-        """Return canonical forms; what is no cell, or no genotype, has the position -1."""
-        inside = np.logical_and.reduce((rows >= 0) & (rows < self._options), axis=1)
-        if not inside.all():
-            rows = np.where(inside[:, None], rows, np.int8(0))  # without an edge: no cell
-        labels = np.zeros((len(rows), INNER), dtype=np.int8)
-        labels[:, : self.vertices - 2] = rows[:, self.num_edges :]
-        return canonical(*prune(self._codes(rows), labels))
+    @property
+    def _layout(self) -> Layout:
+        return layout_of(self.vertices)
 
     def _checked_canonical(self, genotypes: NDArray[np.integer]) -> Canonical:
         """Return canonical forms, or raise `InvalidArchitecture` for the first row that is no cell."""
-        rows = check_genotypes(genotypes, self.num_decisions)
-        found = self._canonical(rows)
-        if len(rows) and found.graph.min() < 0:
-            raise self._fault(rows[int(np.argmin(found.graph >= 0))])
-        return found
+        return self._layout.checked(genotypes, self.name)[1]
 
     def _checked(self, genotypes: NDArray[np.integer]) -> Genotypes:
         """Return the batch, or raise `InvalidArchitecture` for the first row that is no cell."""
-        self._checked_canonical(genotypes)
-        return check_genotypes(genotypes, self.num_decisions)
-
-    def _fault(self, wrong: Genotypes) -> InvalidArchitecture:
-        """Say why a genotype is no cell."""
-        if ((wrong < 0) | (wrong >= self._options)).any():
-            return InvalidArchitecture(
-                f"the first {self.num_edges} entries of a genotype of {self.name} are in 0..1, the others in "
-                f"0..{len(OPERATIONS) - 1}; got {wrong.tolist()}."
-            )
-        codes = self._codes(wrong[None])
-        if not live_vertices(codes)[0]:
-            return InvalidArchitecture(
-                f"the cell is disconnected: no path of edges leads from the input to the output; got {wrong.tolist()}."
-            )
-        pruned, _ = prune(codes, np.zeros((1, INNER), dtype=np.int8))
-        return InvalidArchitecture(
-            f"a cell has at most {MAX_EDGES} edges after pruning; {wrong.tolist()} has {int(pruned[0]).bit_count()}."
-        )
-
-    def _until_valid(self, parents: Genotypes, change: Callable[[Genotypes], Genotypes]) -> Genotypes:
-        """Change all parents, and again those that are no cell then or the same genotype."""
-        children = parents.copy()
-        pending = np.arange(len(parents))
-        while len(pending):
-            tried = change(parents[pending])
-            good = self.is_valid(tried) & (tried != parents[pending]).any(axis=1)
-            children[pending[good]] = tried[good]
-            pending = pending[~good]
-        return children
+        return self._layout.checked(genotypes, self.name)[0]
 
     def _parse(self, string: str) -> Genotypes:
         if not isinstance(string, str):
@@ -385,13 +272,7 @@ class NB101:
         text = string.strip()
         if _HASH.fullmatch(text):
             return self._from_hash(text)
-        matrix, *operations = text.split("+")
-        rows = [[int(c) if c in "01" else c for c in row] for row in matrix.split("/")]
-        if len(rows) < 2 or any(len(row) != len(rows) or not set(row) <= {0, 1} for row in rows):
-            raise InvalidArchitecture(
-                f"{string!r} begins with no square matrix of zeros and ones: 010/001/000+conv3x3-bn-relu, or a hash of "
-                "32 hexadecimal digits."
-            )
+        rows, operations = parse_cell(text)
         try:
             return self.from_cell(rows, operations)
         except InvalidArchitecture as error:
@@ -404,13 +285,3 @@ class NB101:
             raise InvalidArchitecture(f"no cell of {self.name} has the hash {text!r}.")
         cell: Genotypes = self.from_index(found)[0]
         return cell
-
-
-def _cells(canonical: Canonical) -> list[Cell]:
-    known = graphs()
-    codes, vertices = known.codes[canonical.graph].tolist(), known.vertices[canonical.graph].tolist()
-    cells = []
-    for code, v, operations in zip(codes, vertices, costs.operations_of(canonical.labels).tolist(), strict=True):
-        matrix = np.array([[x < y and code >> edge_bit(x, y) & 1 for y in range(v)] for x in range(v)], dtype=np.int8)
-        cells.append(Cell(matrix, tuple(OPERATIONS[op] for op in operations[: v - 2])))
-    return cells
