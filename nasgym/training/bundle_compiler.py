@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from nasgym.training.folders import user_folder
+from nasgym.folders import user_folder
 
 __all__ = ["Context", "load_kernels"]
 

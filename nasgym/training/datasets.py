@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 from nasgym.errors import DatasetUnavailable
+from nasgym.folders import user_folder
 from nasgym.recipes import DATASETS, IMAGE_FOLDER, SplitRule, check_dataset, is_image_folder
 from nasgym.training import cifar, imagenet16
 from nasgym.training.digits import cluttered_digits
 from nasgym.training.folder import load_folder
-from nasgym.training.folders import user_folder
 from nasgym.training.images import ImageData
 
 __all__ = ["data_folder", "download", "fingerprint", "load_dataset"]

@@ -244,7 +244,7 @@ def test_where_nothing_can_be_written_the_cells_are_there_all_the_same(tmp_path:
 def test_the_file_lies_in_the_users_cache(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.delenv("NASGYM_CACHE")
     monkeypatch.setenv("NASGYM_HOME", str(tmp_path))
-    assert table.cache_file(7) == tmp_path / "cache" / "nb101-7.cells"
+    assert table.cache_file(7) == tmp_path / "cells" / "nb101-7.cells"
     monkeypatch.delenv("NASGYM_HOME")
     assert "nasgym" in table.cache_file(7).parts
 

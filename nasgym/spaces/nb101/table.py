@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nasgym.folders import user_folder
 from nasgym.spaces.nb101.codes import LABELS, canonical, graphs
 from nasgym.spaces.nb101.graphs import MAX_VERTICES
 from nasgym.spaces.nb101.hashing import DIGEST, Digests, hash_cells
@@ -108,17 +109,10 @@ def open_table(vertices: int) -> Table:
 
 
 def cache_file(vertices: int) -> Path:
-    """Return the file of the cells: in ``$NASGYM_CACHE``, in ``$NASGYM_HOME/cache`` or in the platform's cache."""
-    name = f"nb101-{vertices}.cells"
-    if named := os.environ.get("NASGYM_CACHE"):
-        return Path(named).expanduser() / name
-    if home := os.environ.get("NASGYM_HOME"):
-        return Path(home).expanduser() / "cache" / name
-    try:
-        from platformdirs import user_cache_dir
-    except ImportError:  # training runs where it is not installed, too
-        return Path.home() / ".cache" / "nasgym" / name
-    return Path(user_cache_dir("nasgym")) / name
+    """Return the file of the cells: in ``$NASGYM_CACHE``, else in ``cells`` of the folder of what can be made anew."""
+    named = os.environ.get("NASGYM_CACHE")
+    folder = Path(named).expanduser() if named else user_folder("cells", "cache")
+    return folder / f"nb101-{vertices}.cells"
 
 
 def _make_table(vertices: int) -> Table:

@@ -1,4 +1,4 @@
-"""Where files of the user's lie beside the store: data sets, compiled kernels."""
+"""Where files of the user's lie beside the store: data sets, compiled kernels, the cells of a search space."""
 
 from __future__ import annotations
 
