@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import numpy as np
 
 from nasgym.errors import InvalidBudget, InvalidSetting
+from nasgym.spaces import Space
 from nasgym.task import Task
 
 __all__ = ["Agent", "Description", "Setting", "begin", "check_settings", "describe", "setting"]
@@ -30,15 +31,20 @@ class Agent(Protocol):
         family: What kind of algorithm it is (``"evolution"``).
         source: Where it is published, with the section.
         presets: Named settings: ``presets["nats"] == {"learning_rate": 0.01}``.
+        settles: Whether a search ends when it has its answer, which it evaluates last; else it spends the budget.
     """
 
     name: ClassVar[str] = ""
     family: ClassVar[str] = "own"
     source: ClassVar[str] = ""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = _NO_PRESETS
+    settles: ClassVar[bool] = False
+
+    def check_space(self, space: Space) -> None:
+        """Raise `UnsuitableTask` where this agent cannot search ``space``; most can search all."""
 
     def search(self, task: Task, seed: int) -> None:
-        """Evaluate architectures with ``task.evaluate(...)`` until ``task.exhausted``.
+        """Evaluate architectures with ``task.evaluate(...)`` until ``task.exhausted``, or until it has its answer.
 
         The task keeps the record: its trajectory and incumbent are the result. The seed determines the run, and no
         global random state is left changed.

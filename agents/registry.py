@@ -41,6 +41,10 @@ _BUILT_IN: Mapping[str, str] = MappingProxyType(
         "bananas": "nasgym.agents.bananas:BANANAS",
         "predictor_evolution": "nasgym.agents.predictor_evolution:PredictorEvolution",
         "zero_cost": "nasgym.agents.zero_cost:ZeroCost",
+        "rsps": "nasgym.agents.rsps:RSPS",
+        "darts_v1": "nasgym.agents.darts:DARTSV1",
+        "darts_v2": "nasgym.agents.darts:DARTSV2",
+        "gdas": "nasgym.agents.gdas:GDAS",
     }
 )
 _FILE = re.compile(r"^(?P<path>.+\.py)(?::(?P<name>[^:\\/]*))?(?::(?P<preset>[^:]*))?$")

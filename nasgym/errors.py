@@ -21,6 +21,7 @@ __all__ = [
     "NasgymError",
     "ResultConflict",
     "RunFailed",
+    "SearchDiverged",
     "StoreDamaged",
     "StoreError",
     "StoreFull",
@@ -28,6 +29,7 @@ __all__ = [
     "StoreSchemaError",
     "TableMismatch",
     "UnknownName",
+    "UnsuitableTask",
     "near_names",
 ]
 
@@ -86,6 +88,14 @@ class DeviceMemoryExhausted(MemoryError, NasgymError):  # in this order librarie
 
 class RunFailed(NasgymError, RuntimeError):
     """A run of a study that ended with an exception."""
+
+
+class SearchDiverged(NasgymError, ArithmeticError):
+    """A super-network whose loss is no longer a number."""
+
+
+class UnsuitableTask(NasgymError, ValueError):
+    """A search space or a task that an agent cannot search."""
 
 
 class StoreError(NasgymError):

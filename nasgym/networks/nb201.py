@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -27,19 +28,31 @@ from nasgym.errors import InvalidArchitecture
 from nasgym.spaces import NB201, Macro
 from nasgym.spaces.nb201 import EDGES, NUM_NODES, OPERATIONS
 
-__all__ = ["Cell", "NB201Network", "ReluConvBn", "ResidualBlock"]
+__all__ = ["Cell", "NB201Network", "ReluConvBn", "ResidualBlock", "live_edges", "operation", "sum_live"]
 
-_OUTPUT = NUM_NODES - 1
+Edges: TypeAlias = Sequence[tuple[int, int]]
 _STAGES = 3
 
 
 class ReluConvBn(nn.Module):
-    """ReLU, convolution without bias, batch norm (``op.1`` and ``op.2`` hold the weights)."""
+    """ReLU, convolution without bias, batch norm (``op.1`` and ``op.2`` hold the weights).
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+    Args:
+        inputs: Channels of the input.
+        outputs: Channels of the output.
+        kernel: Side of the kernel.
+        stride: Of the convolution.
+        affine: Whether the batch norm scales and shifts.
+        tracked: Whether it keeps running statistics; else it takes those of the batch in evaluation too.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, *, affine: bool = True, tracked: bool = True
+    ) -> None:
         super().__init__()
         conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
-        self.op = nn.Sequential(nn.ReLU(inplace=False), conv, nn.BatchNorm2d(outputs))
+        norm = nn.BatchNorm2d(outputs, affine=affine, track_running_stats=tracked)
+        self.op = nn.Sequential(nn.ReLU(inplace=False), conv, norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[b, inputs, h, w]`` to ``[b, outputs, h / stride, w / stride]``."""
@@ -55,6 +68,8 @@ class ReluConvBn(nn.Module):
         """Return what an input of zeros gives in the shape of ``like``: the bias of the batch norm, everywhere."""
         norm = self.op[2]
         assert isinstance(norm, nn.BatchNorm2d)
+        if not norm.affine:
+            return torch.zeros_like(like)
         return norm.bias.view(1, -1, 1, 1).expand_as(like)
 
 
@@ -66,23 +81,60 @@ class Zero(nn.Module):
         return torch.zeros_like(x)
 
 
-def _operation(name: str, channels: int) -> nn.Module:
+def operation(name: str, channels: int, *, affine: bool = True, tracked: bool = True) -> nn.Module:
+    """Return the module of an operation of `OPERATIONS`; the switches as for `ReluConvBn`."""
     if name == "none":
         return Zero()
     if name == "skip_connect":
         return nn.Identity()
     if name == "avg_pool_3x3":
         return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
-    return ReluConvBn(channels, channels, kernel=3 if name == "nor_conv_3x3" else 1)
+    return ReluConvBn(channels, channels, kernel=3 if name == "nor_conv_3x3" else 1, affine=affine, tracked=tracked)
 
 
-def needed_nodes(ops: Sequence[str]) -> frozenset[int]:
-    """Return the nodes of a cell that reach its output through edges other than ``none``."""
-    needed = {_OUTPUT}
-    for (source, target), op in sorted(zip(EDGES, ops, strict=True), key=lambda item: -item[0][1]):
+def needed_nodes(ops: Sequence[str], edges: Edges = EDGES) -> frozenset[int]:
+    """Return the nodes of a cell that reach its output, the last node, through edges other than ``none``."""
+    needed = {max(target for _, target in edges)}
+    for (source, target), op in sorted(zip(edges, ops, strict=True), key=lambda item: -item[0][1]):
         if target in needed and op != "none":
             needed.add(source)
     return frozenset(needed)
+
+
+def live_edges(ops: Sequence[str], edges: Edges = EDGES) -> list[list[tuple[int, int]]]:
+    """Return for each node its incoming edges that matter, as ``(source, number of the edge)``."""
+    needed = needed_nodes(ops, edges)
+    live = [target in needed and op != "none" for (_, target), op in zip(edges, ops, strict=True)]
+    return [
+        [(source, edge) for edge, (source, target) in enumerate(edges) if target == node and live[edge]]
+        for node in range(max(target for _, target in edges) + 1)
+    ]
+
+
+def sum_live(x: Tensor, layers: Sequence[nn.Module], incoming: Sequence[Sequence[tuple[int, int]]]) -> Tensor:
+    """Return the last node of a cell, computing what matters.
+
+    Args:
+        x: The first node, ``[b, channels, h, w]``.
+        layers: The operation on each edge.
+        incoming: See `live_edges`.
+    """
+    nodes: list[Tensor | None] = [x, *[None] * (len(incoming) - 1)]
+    rectified: dict[int, Tensor] = {}
+    for target in range(1, len(incoming)):
+        terms: list[Tensor] = []
+        for source, edge in incoming[target]:
+            value, layer = nodes[source], layers[edge]
+            if not isinstance(layer, ReluConvBn):
+                terms.extend([] if value is None else [layer(value)])
+            elif value is None:
+                terms.append(layer.of_zero(x))
+            else:
+                if source not in rectified:
+                    rectified[source] = functional.relu(value)
+                terms.append(layer.after_relu(rectified[source]))
+        nodes[target] = _total(terms) if terms else None
+    return torch.zeros_like(x) if nodes[-1] is None else nodes[-1]
 
 
 class Cell(nn.Module):
@@ -96,18 +148,13 @@ class Cell(nn.Module):
 
     def __init__(self, ops: Sequence[str], channels: int, skip_dead: bool = True) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(_operation(op, channels) for op in ops)
+        self.layers = nn.ModuleList(operation(op, channels) for op in ops)
         self.skip_dead = skip_dead
-        needed = needed_nodes(ops)
-        live = [target in needed and op != "none" for (_, target), op in zip(EDGES, ops, strict=True)]
-        self._incoming = [
-            [(source, edge) for edge, (source, target) in enumerate(EDGES) if target == node and live[edge]]
-            for node in range(NUM_NODES)
-        ]
+        self._incoming = live_edges(ops)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[b, channels, h, w]`` to the same shape."""
-        return self._live(x) if self.skip_dead else self._whole(x)
+        return sum_live(x, list(self.layers), self._incoming) if self.skip_dead else self._whole(x)
 
     def _whole(self, x: Tensor) -> Tensor:
         nodes = [x]
@@ -115,25 +162,6 @@ class Cell(nn.Module):
             edges = [(s, e) for e, (s, t) in enumerate(EDGES) if t == target]
             nodes.append(_total([self.layers[e](nodes[s]) for s, e in edges]))
         return nodes[-1]
-
-    def _live(self, x: Tensor) -> Tensor:
-        nodes: list[Tensor | None] = [x, *[None] * _OUTPUT]
-        rectified: dict[int, Tensor] = {}
-        for target in range(1, NUM_NODES):
-            terms: list[Tensor] = []
-            for source, edge in self._incoming[target]:
-                value, layer = nodes[source], self.layers[edge]
-                if not isinstance(layer, ReluConvBn):
-                    terms.extend([] if value is None else [layer(value)])
-                elif value is None:
-                    terms.append(layer.of_zero(x))
-                else:
-                    if source not in rectified:
-                        rectified[source] = functional.relu(value)
-                    terms.append(layer.after_relu(rectified[source]))
-            nodes[target] = _total(terms) if terms else None
-        output = nodes[_OUTPUT]
-        return torch.zeros_like(x) if output is None else output
 
 
 def _total(terms: Sequence[Tensor]) -> Tensor:

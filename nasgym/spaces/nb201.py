@@ -57,6 +57,7 @@ class NB201:
     name = "nb201"
     size = SIZE
     num_decisions = len(EDGES)
+    cell_edges = EDGES
 
     @property
     def choices(self) -> NDArray[np.int64]:

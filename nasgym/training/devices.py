@@ -19,6 +19,8 @@ _KINDS = ("cpu", "cuda", "mps", "xpu")
 _CPU_INFO = Path("/proc/cpuinfo")
 _CPU_OUT_OF_MEMORY = "can't allocate memory"  # the CPU allocator has no exception class of its own
 
+_REMEDY = "Use a recipe with a smaller batch_size or fewer channels"
+
 
 def resolve_device(name: str) -> torch.device:
     """Return the device called ``name``; ``"auto"`` is the first CUDA device where there is one, else the CPU.
@@ -84,11 +86,12 @@ def _mac_model() -> str:
 
 
 @contextmanager
-def memory_guard(what: str) -> Iterator[None]:
+def memory_guard(what: str, remedy: str = _REMEDY) -> Iterator[None]:
     """Turn running out of memory into `DeviceMemoryExhausted`, with the remedy.
 
     Args:
         what: What was being done, in the user's words.
+        remedy: What makes it smaller, beside another device.
     """
     try:
         yield
@@ -98,6 +101,6 @@ def memory_guard(what: str) -> Iterator[None]:
             raise
         reason = (str(error) or "no memory").splitlines()[0]
         raise DeviceMemoryExhausted(
-            f"{what} does not fit into the memory of the device ({reason}). Use a recipe with a smaller batch_size or "
-            "fewer channels, end other programs on the device, or take another (device='cpu')."
+            f"{what} does not fit into the memory of the device ({reason}). {remedy}, "
+            "end other programs on the device, or take another (device='cpu')."
         ) from error

@@ -14,7 +14,17 @@ from torch.nn import functional
 from nasgym.recipes import Recipe
 from nasgym.training.rmsprop import RMSProp
 
-__all__ = ["Batches", "Rate", "Score", "evaluate", "learning_rate", "make_optimizer", "rate_of_epoch", "train_epoch"]
+__all__ = [
+    "Batches",
+    "Rate",
+    "Score",
+    "Sums",
+    "evaluate",
+    "learning_rate",
+    "make_optimizer",
+    "rate_of_epoch",
+    "train_epoch",
+]
 
 Batches: TypeAlias = Iterable[tuple[Tensor, Tensor]]
 """Images and labels, on the device."""
@@ -35,7 +45,7 @@ class Score:
         return math.isfinite(self.loss)
 
 
-class _Sums:
+class Sums:
     """Correct answers and loss, summed on the device without a host synchronisation."""
 
     def __init__(self, device: torch.device) -> None:
@@ -89,11 +99,11 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 def train_epoch(network: nn.Module, optimizer: torch.optim.Optimizer, batches: Batches, rate: Rate) -> Score:
     """Take one step per batch at the learning rate ``rate``; return running averages in train mode, as published."""
     network.train()
-    sums: _Sums | None = None
+    sums: Sums | None = None
     for step, (images, labels) in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = rate[step] if isinstance(rate, Sequence) else rate
-        sums = sums or _Sums(images.device)
+        sums = sums or Sums(images.device)
         optimizer.zero_grad(set_to_none=True)
         logits = network(images)
         loss = functional.cross_entropy(logits, labels)
@@ -108,9 +118,9 @@ def train_epoch(network: nn.Module, optimizer: torch.optim.Optimizer, batches: B
 def evaluate(network: nn.Module, batches: Batches) -> Score:
     """Return the score of a network over all batches, in evaluation mode."""
     network.eval()
-    sums: _Sums | None = None
+    sums: Sums | None = None
     for images, labels in batches:
-        sums = sums or _Sums(images.device)
+        sums = sums or Sums(images.device)
         logits = network(images)
         sums.add(logits, labels, functional.cross_entropy(logits, labels))
     assert sums is not None, "a split has at least one image"

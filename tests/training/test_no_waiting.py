@@ -49,7 +49,7 @@ def test_no_step_waits_for_the_device(
     networks = build_networks(engine, SPACE, rows, seeds, made.macro(2, 1, 8), made, device)
     train, valid = TrainPixels(data, device, 1), Pixels(data.valid, data, device)
     plan = EpochPlan.stack([plan_epoch(len(train), seed, 0, 1, True) for seed in seeds])
-    monkeypatch.setattr(loop._Sums, "score", lambda self: None)  # read once, after the epoch
+    monkeypatch.setattr(loop.Sums, "score", lambda self: None)  # read once, after the epoch
     monkeypatch.setattr(bundle_stacked._Sums, "scores", lambda self: None)
     with _NoWaiting() as seen:
         networks.train_epoch(train.planned(plan, made.batch_size), 0.1)
