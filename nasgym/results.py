@@ -2,7 +2,8 @@
 
 The bytes of a record are ``magic "NG" | version u8 | crc32 u32 | deflated body``, little-endian. The checksum is of
 the body, begun with the version; the body is ``length u32 | JSON header | arrays`` (`nasgym.packing`). Nothing in a
-record can run code, and what went in comes out bit for bit.
+record can run code, and what went in comes out bit for bit. Version 3 is that of trainings of one published form,
+whose body is `nasgym.compact.record_type` and not deflated.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nasgym import compact
 from nasgym.errors import InvalidSetting, StoreDamaged, StoreSchemaError, UnknownName
 from nasgym.packing import pack, unpack
 
@@ -224,6 +226,8 @@ def mean(evaluations: Iterable[Evaluation]) -> Evaluation:
 
 def encode(evaluation: Evaluation) -> bytes:
     """Return the bytes of an evaluation; `decode` gives the same evaluation back, bit for bit."""
+    if evaluation.provenance.get("tool") == compact.TOOL and (short := _compact(evaluation)) is not None:
+        return short
     curves: list[list[Any]] = []
     arrays: list[bytes] = []
     for name, series in evaluation.series.items():
@@ -255,6 +259,8 @@ def decode(data: bytes) -> Evaluation:
         StoreDamaged: The bytes are not a record, or not as they were written.
     """
     version, body = _verified_body(data)
+    if version == compact.VERSION:
+        return _of_compact(body)
     try:
         (length,) = _LENGTH.unpack_from(body)
         header = json.loads(body[_LENGTH.size : _LENGTH.size + length])
@@ -275,6 +281,20 @@ def decode(data: bytes) -> Evaluation:
         return _checked(Evaluation(index, seed, epochs, series, diverged, provenance))
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError, struct.error) as error:
         raise StoreDamaged(f"a record cannot be read ({error}). Run `nasgym store verify`.") from error
+
+
+def _compact(evaluation: Evaluation) -> bytes | None:
+    """Return the record of an evaluation of the published form, or None for one of another form."""
+    curves = {name: (series.values, series.epochs, str(series.unit)) for name, series in evaluation.series.items()}
+    index, seed = int(evaluation.index), evaluation.seed if evaluation.seed == "mean" else int(evaluation.seed)
+    return compact.form(index, seed, int(evaluation.epochs), evaluation.diverged, evaluation.provenance, curves)
+
+
+def _of_compact(body: bytes) -> Evaluation:
+    """Return the evaluation in the body of a record of version 3."""
+    index, seed, epochs, diverged, provenance, curves = compact.unform(body)
+    series = {name: Series(values, when, cast(Unit, unit)) for name, (values, when, unit) in curves.items()}
+    return Evaluation(index, seed, epochs, series, diverged, provenance)
 
 
 def _checked(evaluation: Evaluation) -> Evaluation:
@@ -298,10 +318,14 @@ def _verified_body(data: bytes) -> tuple[int, bytes]:
     magic, version, checksum = _HEAD.unpack_from(data)
     if magic != _MAGIC:
         raise StoreDamaged(f"a record starts with {magic!r} instead of {_MAGIC!r}.")
-    if version > RECORD_VERSION:
-        raise StoreSchemaError(f"a record has version {version}, this nasgym reads up to {RECORD_VERSION}: upgrade it.")
+    if version > compact.VERSION:
+        raise StoreSchemaError(
+            f"a record has version {version}, this nasgym reads up to {compact.VERSION}: upgrade it."
+        )
     if _checksum(version, memoryview(data)[_HEAD.size :]) != checksum:
         raise StoreDamaged("the checksum of a record does not match its bytes. Run `nasgym store verify`.")
+    if version == compact.VERSION:
+        return version, data[_HEAD.size :]
     inflate = zlib.decompressobj() if version == 1 else zlib.decompressobj(-zlib.MAX_WBITS, _WORDS)
     try:
         body = inflate.decompress(data[_HEAD.size :], _MAX_BODY)

@@ -119,7 +119,7 @@ def test_a_bomb_is_not_inflated() -> None:
 def test_a_newer_record_says_so() -> None:
     data = bytearray(encode(Evaluation(1, 0, 1, {})))
     data[2] = 9
-    with pytest.raises(StoreSchemaError, match="has version 9, this nasgym reads up to 2"):
+    with pytest.raises(StoreSchemaError, match="has version 9, this nasgym reads up to 3"):
         decode(bytes(data))
 
 

@@ -1,10 +1,11 @@
-"""`nasgym import nats-tss`, `nats-sss` and `nas-bench-201`: the official files into the store."""
+"""`nasgym import nats-tss`, `nats-sss`, `nas-bench-201` and `nasbench101`: the official files into the store."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +13,11 @@ from nasgym.cli import show
 from nasgym.cli.options import StorePath
 from nasgym.errors import InvalidSetting
 
-__all__ = ["nas_bench_201", "nats_sss", "nats_tss"]
+if TYPE_CHECKING:
+    from nasgym.importers import ImportedTable
+    from nasgym.store import TableKey
+
+__all__ = ["nas_bench_201", "nasbench101", "nats_sss", "nats_tss"]
 
 _OnConflict = Annotated[
     str,
@@ -79,6 +84,36 @@ def nas_bench_201(
     _import(path, "nb201", on_conflict, workers, store)
 
 
+def nasbench101(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="nasbench_full.tfrecord or nasbench_only108.tfrecord.")],
+    on_conflict: _OnConflict = "error",
+    store: StorePath = None,
+) -> None:
+    """Import NAS-Bench-101: CIFAR-10, 4, 12, 36 and 108 epochs, every value as it is in the file, without TensorFlow.
+
+    An import that was stopped goes on when the same command is given again.
+
+    \b
+    Example:
+      nasgym import nasbench101 nasbench_full.tfrecord
+    """  # noqa: D301 - \b keeps the lines of an example apart
+    from nasgym.importers import import_nasbench101
+    from nasgym.store import Store
+
+    opened = Store(store)
+    size = path.stat().st_size if path.is_file() else 0
+    with show.counter(f"importing {path.name}", size) as advance:
+        report = import_nasbench101(
+            opened, path, on_conflict=on_conflict,  # type: ignore[arg-type]  # checked there
+            progress=lambda done, size: advance(done, f"{done / 1e6:,.0f} of {size / 1e6:,.0f} MB"),
+        )  # fmt: skip
+    _show_tables(report.tables)
+    typer.echo(
+        f"{report.trainings:,} of {report.size:,} trainings of {report.cells:,} cells imported into {opened.path}."
+    )
+    _show_faults(report.faults)
+
+
 def _import(path: Path, space: str, on_conflict: str, workers: int | None, store: Path | None) -> None:
     """Import a file and show what each table received."""
     from nasgym.importers import import_official
@@ -95,12 +130,22 @@ def _import(path: Path, space: str, on_conflict: str, workers: int | None, store
             progress=lambda done, size: advance(done, f"{done:,} of {size:,} architectures"),
         )  # fmt: skip
     if report.tables:
-        rows = [
-            [str(key), f"{table.rows:,}", f"{table.written:,}", ", ".join(map(str, table.seeds))]
-            for key, table in report.tables.items()
-        ]
-        show.table(["table", "trials", "new", "seeds"], rows)
+        _show_tables(report.tables)
     there = f", {report.skipped:,} were there already" if report.skipped else ""
     typer.echo(f"{report.architectures:,} of {report.size:,} architectures imported into {opened.path}{there}.")
-    for fault, trials in report.faults.items():
+    _show_faults(report.faults)
+
+
+def _show_tables(tables: Mapping[TableKey, ImportedTable]) -> None:
+    """Show what each table received."""
+    rows = [
+        [str(key), f"{table.rows:,}", f"{table.written:,}", ", ".join(map(str, table.seeds))]
+        for key, table in tables.items()
+    ]
+    show.table(["table", "trials", "new", "seeds"], rows)
+
+
+def _show_faults(faults: Mapping[str, int]) -> None:
+    """Tell known faults of what was imported."""
+    for fault, trials in faults.items():
         typer.echo(f"known fault {fault!r} in {trials:,} trials, imported as they are: see docs/official-files.md.")

@@ -7,12 +7,13 @@ from nasgym.store.layered import open_store
 from nasgym.store.layout import Cell
 from nasgym.store.location import default_path
 from nasgym.store.store import Store
-from nasgym.store.tables import OnConflict, TableInfo
+from nasgym.store.tables import Encoded, OnConflict, TableInfo
 from nasgym.store.transfer import MergeReport
 
 __all__ = [
     "Cell",
     "Columns",
+    "Encoded",
     "MergeReport",
     "OnConflict",
     "Store",

@@ -161,7 +161,10 @@ def public(columns: Mapping[str, Column], generation: int) -> Columns:
 
 def _encode_values(values: NDArray[np.float64]) -> tuple[tuple[int, int], bytes]:
     """Return ``((coding, distinct values), bytes)``: few distinct values are written as codes, all bits kept."""
-    bits, codes = np.unique(np.ascontiguousarray(values).view(np.uint64), return_inverse=True)
+    every = np.ascontiguousarray(values).view(np.uint64)
+    if len(every) and (every == every[0]).all():  # no need to sort: most columns of most tables are unknown throughout
+        return (_CODES_8, 1), every[:1].astype("<u8").tobytes()
+    bits, codes = np.unique(every, return_inverse=True)
     for coding, dtype in _CODES.items():
         if len(bits) <= 1 << 8 * dtype.itemsize:
             few = bits.astype("<u8").tobytes()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nasgym.errors import StoreError
 from nasgym.results import Evaluation, Seed, TableKey
 from nasgym.results_file import TableMeta
 from nasgym.store.columns import Columns
@@ -152,6 +153,16 @@ class LayeredStore(Store):
         wanted = [cell for cell in cells if base is None or not base.has(cell.index, cell.seed)]
         return super().claim_all(key, wanted, seconds)
 
+    def drop(
+        self, key: TableKey, *, architectures: Iterable[int] | None = None, seeds: Iterable[Seed] | None = None
+    ) -> int:
+        """Forget evaluations of the store itself; what is embedded stays, and answers again where it was hidden."""
+        if embedded_table(key) is not None and not self._holds(key):
+            raise StoreError(
+                f"{key} is embedded in nasgym and cannot be dropped; the store has nothing of its own in it."
+            )
+        return super().drop(key, architectures=architectures, seeds=seeds)
+
     def verify(self) -> list[str]:
         """Read everything and return a sentence for each thing that is not as it was written."""
         bases = [base for base in map(embedded_table, embedded_keys()) if base is not None]
@@ -174,7 +185,7 @@ class LayeredStore(Store):
         self._lay_over(key)
         super()._describe(key, **changes)
 
-    def _commit(self, content: Sequence[Content], on_conflict: OnConflict) -> dict[TableKey, int]:
+    def _commit(self, content: Sequence[Content], on_conflict: OnConflict, refresh: bool = True) -> dict[TableKey, int]:
         """Put evaluations into tables; what does not fit the embedded table of its name is refused.
 
         Where results that are there are to be kept, embedded ones are, too.
@@ -185,7 +196,8 @@ class LayeredStore(Store):
                 check_same(base.meta, target)
             elif base is not None:
                 self._lay_over(base.meta.key)
-        return super()._commit([_without_embedded(*c) if on_conflict == "keep" else c for c in content], on_conflict)
+        content = [_without_embedded(*c) if on_conflict == "keep" else c for c in content]
+        return super()._commit(content, on_conflict, refresh)
 
     def _lay_over(self, key: TableKey) -> None:
         """Make the table that takes what is written to an embedded one, where there is none yet."""
@@ -202,7 +214,7 @@ def _reopened(path: Path, readonly: bool, map_size: int = MAP_SIZE) -> Store:
     return LayeredStore(path, readonly=readonly, map_size=map_size)
 
 
-def _without_embedded(target: TableKey | TableMeta, rows: list[Encoded]) -> Content:
+def _without_embedded(target: TableKey | TableMeta, rows: Sequence[Encoded]) -> Content:
     base = embedded_table(target.key if isinstance(target, TableMeta) else target)
     return target, rows if base is None else [row for row in rows if not base.has(row.index, row.seed)]
 

@@ -2,7 +2,7 @@
 
 Keys are big-endian, so that a scan gives architectures and seeds in order:
 
-    m                                   the schema of the store, JSON
+    m                                   the schema of the store, and the highest number of a dropped table, JSON
     t  table u32                        `TableMeta` as JSON
     s  table u32                        `TableState`
     r  table u32  index u64  seed u64   one evaluation, `nasgym.results.encode`
@@ -58,7 +58,8 @@ class TableState:
     """What changes in a table with every commit.
 
     Attributes:
-        generation: Number of commits that changed evaluations, costs or the sharing of results.
+        generation: Number of commits that changed evaluations, costs or the sharing of results; a table made after
+            another was dropped begins with the number of that one.
         rows: Number of evaluations.
         pending: Changed cells that some column does not hold yet.
     """

@@ -17,6 +17,7 @@ from nasgym.results_file import ResultsWriter, TableMeta
 from nasgym.store import claims, dense, layout, tables
 from nasgym.store.checks import problems_of
 from nasgym.store.columns import Columns
+from nasgym.store.dropping import drop_evaluations, drop_table
 from nasgym.store.environment import MAP_SIZE, Environment, Transaction, acquire, release
 from nasgym.store.layout import Cell
 from nasgym.store.location import default_path
@@ -164,6 +165,15 @@ class Store:
         """
         return self._commit([(meta, tables.encoded(evaluations)) for meta, evaluations in content], on_conflict)
 
+    def put_encoded(
+        self, content: Iterable[tuple[TableMeta, Sequence[tables.Encoded]]], *, on_conflict: OnConflict = "error"
+    ) -> dict[TableKey, int]:
+        """Do what `put_tables` does with records that are bytes already, by the million.
+
+        Stored columns are not kept in step: whoever has put everything calls `build_columns`.
+        """
+        return self._commit(list(content), on_conflict, refresh=False)
+
     def get(self, key: TableKey, index: int, seed: Seed) -> Evaluation | None:
         """Return one evaluation, or None."""
 
@@ -205,6 +215,32 @@ class Store:
             if len(chunk) < _SCAN:
                 return
             start = chunk[-1][0] + b"\0"
+
+    def drop(
+        self, key: TableKey, *, architectures: Iterable[int] | None = None, seeds: Iterable[Seed] | None = None
+    ) -> int:
+        """Forget evaluations for good, in one commit: a whole table, or some architectures or seeds of it.
+
+        The file does not shrink; its room is used again.
+
+        Args:
+            key: The table. With nothing else it goes with all that is known of it: its recipe, costs and claims.
+            architectures: Indices; None: all.
+            seeds: None: all.
+
+        Returns:
+            How many evaluations went.
+
+        Raises:
+            StoreError: There is no such table, or it is an embedded one of which the store has nothing of its own.
+        """
+        chosen = (architectures, seeds)
+
+        def work(txn: Transaction) -> int:
+            number = tables.existing(txn, key)[0]
+            return drop_table(txn, number) if chosen == (None, None) else drop_evaluations(txn, number, *chosen)
+
+        return self._write(work)
 
     # Columns
 
@@ -358,8 +394,8 @@ class Store:
         """Return the path and the mode."""
         return f"Store({str(self.path)!r}{', readonly=True' if self.readonly else ''})"
 
-    def _commit(self, content: Sequence[Content], on_conflict: OnConflict) -> dict[TableKey, int]:
-        """Put evaluations into tables in one transaction."""
+    def _commit(self, content: Sequence[Content], on_conflict: OnConflict, refresh: bool = True) -> dict[TableKey, int]:
+        """Put evaluations into tables in one transaction, and then see to their columns."""
         tables.check_on_conflict(on_conflict)
 
         def work(txn: Transaction) -> tuple[dict[TableKey, int], set[TableKey]]:
@@ -377,7 +413,7 @@ class Store:
             return written, stale
 
         written, stale = self._write(work, sum(len(row.data) + 64 for _, rows in content for row in rows))
-        for key in stale:
+        for key in stale if refresh else ():
             with suppress(StoreFull):  # the evaluations are safe; columns only save time
                 self.build_columns(key)
         return written
@@ -401,9 +437,13 @@ class Store:
     def _find(self, txn: Transaction, key: TableKey, remember: bool = False) -> tuple[int, TableMeta] | None:
         """Return a table's number and description.
 
-        Committed ones are remembered: number and size never change, recipe and fingerprint may still become known.
+        Committed ones are remembered while they exist: number and size never change, recipe and fingerprint may still
+        become known.
         """
-        found = self._numbers.get(key) or tables.find(txn, key)
+        found = self._numbers.get(key)
+        if found is None or txn.get(layout.table_key(b"t", found[0])) is None:  # it may have been dropped since
+            self._numbers.pop(key, None)
+            found = tables.find(txn, key)
         if found is not None and remember:
             self._numbers[key] = found
         return found

@@ -13,6 +13,7 @@ from nasgym.errors import InvalidArchitecture, InvalidSetting, ResultConflict, S
 from nasgym.results import Evaluation, Seed, TableKey, decode, encode
 from nasgym.results_file import TableMeta
 from nasgym.store import layout
+from nasgym.store.dropping import last_dropped
 from nasgym.store.environment import Transaction
 from nasgym.store.layout import TableState
 
@@ -122,10 +123,11 @@ def ensure(txn: Transaction, wanted: TableMeta) -> int:
             )
             describe(txn, number, stored, fuller)
             return number
-    number = max(numbers, default=0) + 1
+    last, generation = last_dropped(txn)
+    number = max([last, *numbers]) + 1
     made = wanted if wanted.created else replace(wanted, created=datetime.now(UTC).isoformat(timespec="seconds"))
     txn.put(layout.table_key(b"t", number), made.encode())
-    txn.put(layout.table_key(b"s", number), TableState().encode())
+    txn.put(layout.table_key(b"s", number), TableState(generation).encode())
     return number
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -17,7 +17,7 @@ from nasgym.tables.packed import DESCRIPTION
 
 __all__ = ["Content", "MergeReport", "is_packed", "of_file", "of_packed"]
 
-Content: TypeAlias = tuple[TableKey | TableMeta, list[Encoded]]
+Content: TypeAlias = tuple[TableKey | TableMeta, Sequence[Encoded]]
 """A table (made where described by a `TableMeta`) and what goes into it."""
 
 
@@ -43,7 +43,7 @@ def of_file(path: Path) -> tuple[list[Content], str | None]:
         StoreDamaged: The file does not start as a file of results.
         StoreSchemaError: It was written by a newer version.
     """
-    content: list[Content] = []
+    content: list[tuple[TableMeta, list[Encoded]]] = []
     try:
         for meta, evaluation in read_content(path):
             if evaluation is None:
@@ -53,8 +53,8 @@ def of_file(path: Path) -> tuple[list[Content], str | None]:
     except StoreDamaged as error:
         if not content:
             raise
-        return content, str(error)
-    return content, None
+        return list(content), str(error)
+    return list(content), None
 
 
 def is_packed(path: Path) -> bool:
