@@ -14,6 +14,7 @@ from nasgym.cli import (
     comparing,
     costing,
     demonstrating,
+    dropping,
     filling,
     importing_official,
     listing,
@@ -102,6 +103,7 @@ storing.importing.command("nas-bench-201")(importing_official.nas_bench_201)
 storing.importing.command("nasbench101")(importing_official.nasbench101)
 app.add_typer(storing.importing, name="import")
 storing.storing.command("pack")(packing.pack)
+storing.storing.command("drop")(dropping.drop)
 app.add_typer(storing.storing, name="store")
 
 

@@ -176,3 +176,34 @@ def test_a_store_that_cannot_be_written_is_one_line(run: Run, table: Path, store
     finally:
         store.chmod(0o700)
         shutil.rmtree(store)
+
+
+def test_results_are_dropped_after_a_question(run: Run, table: Path, store: Path) -> None:
+    run("import", "csv", table, *WORDS, "--store", store)
+    result = run("store", "drop", str(KEY), "--store", store, code=1)  # nobody answers
+    assert f"2 evaluations of 2 architectures go from {KEY}" in result.stdout
+    assert Store(store).info(KEY).rows == 2
+    said = run("store", "drop", str(KEY), "--architecture", "17", "--seed", "3", "--yes", "--store", store).stdout
+    assert said.splitlines()[-1] == "1 evaluations dropped."
+    assert run("store", "drop", str(KEY), "--architecture", ARCH, "--yes", "--store", store).stdout
+    assert Store(store).info(KEY).rows == 0
+    run("store", "drop", str(KEY), "--yes", "--store", store)
+    assert KEY not in Store(store)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nb201/cifar10/nb201-200"], "nb201/cifar10/nb201-12"),
+        (["nb201/cifar10"], "SPACE/DATASET/RECIPE"),
+        ([str(KEY), "--seed", "5"], "nothing to drop"),
+        ([str(KEY), "--seed", "random"], "a seed to drop"),
+        ([str(KEY), "--architecture", "99999"], "99999"),
+        ([str(KEY), "--architecture", "|x|"], "|x|"),
+    ],
+)
+def test_what_cannot_be_dropped_is_named(run: Run, table: Path, store: Path, words: list[str], said: str) -> None:
+    run("import", "csv", table, *WORDS, "--store", store)
+    result = run("store", "drop", *words, "--yes", "--store", store, code=1)
+    assert result.stderr.startswith("error: ") and said.lower() in result.stderr.lower()
+    assert Store(store).info(KEY).rows == 2
