@@ -6,7 +6,7 @@ import bz2
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from nasgym.importers.archives import Archive
 from nasgym.importers.official_names import tables_of
 from nasgym.importers.official_table import import_official
 from nasgym.importers.pickles import PickleMachine
+from nasgym.results import TableKey
 from nasgym.store import Store
 
-__all__ = ["ensure_imported", "read_architecture", "read_pickle"]
+__all__ = ["ensure_imported", "import_once", "read_architecture", "read_pickle"]
 
 NOTES = "official-files.json"
 """A file beside the store's own: official file -> its size and time when it was imported whole."""
@@ -37,14 +38,28 @@ def ensure_imported(path: Path, space: str, store: Store) -> None:
         InvalidArchive: It is no official one; a ValueError.
         ResultConflict: The store has other results for the same trainings, from another file.
     """
+    # in this process: a script without a main guard cannot start others
+    import_once(path, space, store, tables_of(space), lambda: import_official(store, path, space=space))
+
+
+def import_once(path: Path, space: str, store: Store, tables: Iterable[TableKey], run: Callable[[], object]) -> None:
+    """Import what is at a path, unless this store has it; raises as `ensure_imported`.
+
+    Args:
+        path: The file or folder.
+        space: What it is of.
+        store: The store.
+        tables: The tables that it may fill.
+        run: Imports it.
+    """
     if not path.exists():
         raise InvalidSetting(f"{path} is neither a file or a dir: check the path, or None for the nasgym store.")
     found, notes = path.stat(), _notes(store)
     name, state = str(path.resolve()), [found.st_size, found.st_mtime_ns, space]
-    if notes.get(name) == state and any(key in store for key in tables_of(space)):
+    if notes.get(name) == state and any(key in store for key in tables):
         return
     print(f"nasgym: importing {path} into {store.path}, once", file=sys.stderr)
-    import_official(store, path, space=space)  # in this process: a script without a main guard cannot start others
+    run()
     with suppress(OSError):  # the results are stored; without the note the next opening looks for them one by one
         _write(store, {**_notes(store), name: state})
 

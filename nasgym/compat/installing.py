@@ -22,6 +22,12 @@ MODULES: Mapping[str, str] = MappingProxyType(
             "nas_201_api",
             "nas_201_api.api_201",
             "nas_201_api.api_utils",
+            "nasbench",
+            "nasbench.api",
+            "nasbench.lib",
+            "nasbench.lib.config",
+            "nasbench.lib.graph_util",
+            "nasbench.lib.model_spec",
         )
     }
 )
@@ -29,7 +35,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
 
 
 def install() -> None:
-    """Make ``import nats_bench`` and ``import nas_201_api`` import the facades, in this process from now on.
+    """Make ``import nats_bench``, ``nas_201_api`` and ``nasbench`` import the facades, in this process from now on.
 
     Names that were imported from the originals before stay what they are, so call this first.
     """

@@ -1,0 +1,1 @@
+"""What scripts import from beside the original's `api`: specs, graphs and settings."""
