@@ -27,7 +27,8 @@ def check_agent(agent: Agent | str, *, space: str | Space = "nb201", evaluations
 
     It spends the whole budget and stops there, stops at ``max_evaluations`` where there is no budget, copes with
     a refused evaluation, is determined by its seed, reads no test metric, and leaves the global random generators as
-    they were. All that on one simulated worker, and the budget's end also on three.
+    they were. All that on one simulated worker, and the budget's end also on three. An agent that ends with its answer
+    (``settles``) need not spend the budget, but must evaluate something.
 
     Args:
         agent: The agent, or its spec as for `nasgym.agents.get_agent`.
@@ -41,17 +42,27 @@ def check_agent(agent: Agent | str, *, space: str | Space = "nb201", evaluations
     tested = get_agent(agent) if isinstance(agent, str) else agent
     budget = evaluations * _SECONDS
     first = _run(tested, synthetic_task(space, seconds=_SECONDS, budget=budget), seed)
-    _check_spent(first, "the budget allows more")
+    _check_spent(tested, first, "the budget allows more")
     _check_seeded(tested, space, first, seed, budget)
     tight = _run(tested, synthetic_task(space, seconds=_SECONDS, budget=budget - 1.0), seed)
-    _check_spent(tight, "a refused evaluation at the budget's edge: evaluations were lost")
+    _check_spent(tested, tight, "a refused evaluation at the budget's edge: evaluations were lost")
     _run(tested, synthetic_task(space, seconds=_SECONDS, budget=budget - 1.0, workers=3), seed)
     limited = _run(tested, synthetic_task(space, budget=None, max_evaluations=evaluations), seed)
+    if _settles(tested):
+        assert 1 <= limited.evaluations <= evaluations, f"max_evaluations={evaluations}: {limited.evaluations}"
+        return
     assert limited.evaluations == evaluations, f"max_evaluations={evaluations}: {limited.evaluations} evaluations"
 
 
-def _check_spent(task: Task, says: str) -> None:
+def _settles(agent: Agent) -> bool:
+    return getattr(agent, "settles", False)
+
+
+def _check_spent(agent: Agent, task: Task, says: str) -> None:
     """Raise unless what is left is less than one evaluation; evaluations of fewer epochs cost less."""
+    if _settles(agent):
+        assert task.evaluations, "the agent ended without an evaluation"
+        return
     spent = float(task.trajectory.arrays().seconds.sum())
     assert task.budget - spent < _SECONDS, f"{task.evaluations} evaluations took {spent} of {task.budget} s: {says}"
 
@@ -85,7 +96,7 @@ def _run(agent: Agent, task: Task, seed: int) -> Task:
     for name, state in _global_generators().items():
         changed = name in before and before[name] != state
         assert not changed, f"the global generator of {name} was changed: draw from a generator of your own"
-    assert task.exhausted, f"the search ended with {task.remaining} simulated seconds left"
+    assert task.exhausted or _settles(agent), f"the search ended with {task.remaining} simulated seconds left"
     assert task.running == 0, f"{task.running} submitted evaluations were never collected with next()"
     return task
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import cache
 
 import numpy as np
 import pytest
@@ -96,6 +97,25 @@ class TinySpace:
     def graph(self, genotype):
         labels = ["?" if c < 0 else "abcd"[c] for c in np.asarray(genotype).tolist()]
         return CellGraph(("in", "1", "2", "out"), tuple((i, i + 1, label) for i, label in enumerate(labels)))
+
+
+@pytest.fixture(autouse=True)
+def few_images(request, monkeypatch):
+    """Super-networks see a few of the images, so that a search takes moments."""
+    if request.node.get_closest_marker("slow"):
+        return
+    from nasgym.agents import _sharing
+
+    monkeypatch.setattr(_sharing, "_images", _few)
+
+
+@cache
+def _few(dataset, recipe):
+    from nasgym.training import ImageData, Split, load_dataset
+
+    whole = load_dataset(dataset, image_size=recipe.image_size, split=recipe.split)
+    parts = [Split(part.images[:64], part.labels[:64]) for part in (whole.train, whole.valid, whole.test)]
+    return ImageData.of(whole.name, whole.classes, tuple(parts), (whole.mean, whole.std))
 
 
 @pytest.fixture(scope="session")

@@ -7,22 +7,51 @@ import numpy as np
 import pytest
 
 from nasgym.agents import agent_class, agent_names, describe, get_agent
-from nasgym.errors import InvalidBudget, InvalidSetting
-from nasgym.spaces import space_names
+from nasgym.errors import InvalidBudget, InvalidSetting, UnsuitableTask
+from nasgym.spaces import get_space, space_names
 from nasgym.testing import check_agent, check_space, synthetic_task
 
 NAMES = agent_names()
 SLOW = ("smac",)  # half a minute for a search of each space; the tiny one is quick
-PERHAPS_SLOW = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NAMES]
+QUICK = {"weight sharing": {"epochs": 1, "candidates": 3, "clock": "operations"}}
+"""Settings of a family, where an agent has them, with which a search takes moments; conftest.py leaves few images."""
 
 
-@pytest.mark.parametrize("space", space_names())
-@pytest.mark.parametrize("name", PERHAPS_SLOW)
-def test_every_agent_keeps_the_rules_on_every_space(name, space):
-    check_agent(name, space=space)
+def quick(name):
+    known = {item.name for item in describe(agent_class(name)).settings}
+    settings = QUICK.get(agent_class(name).family, {})
+    return get_agent(name, **{key: value for key, value in settings.items() if key in known})
 
 
-@pytest.mark.parametrize("name", NAMES)
+def serves(name, space):
+    try:
+        get_agent(name).check_space(space)
+    except UnsuitableTask:
+        return False
+    return True
+
+
+SERVED = [
+    pytest.param(name, space, marks=[pytest.mark.slow] if name in SLOW else [])
+    for name in NAMES
+    for space in space_names()
+    if serves(name, get_space(space))
+]
+REFUSED = [(name, space) for name in NAMES for space in space_names() if not serves(name, get_space(space))]
+
+
+@pytest.mark.parametrize(("name", "space"), SERVED)
+def test_every_agent_keeps_the_rules_on_every_space_that_it_serves(name, space):
+    check_agent(quick(name), space=space)
+
+
+@pytest.mark.parametrize(("name", "space"), REFUSED)
+def test_on_other_spaces_an_agent_says_why_not(name, space):
+    with pytest.raises(UnsuitableTask, match=f"{space}.* such as "):
+        get_agent(name).search(synthetic_task(space), 0)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if agent_class(name).family != "weight sharing"])
 def test_every_agent_copes_with_decisions_that_differ_and_constrain_each_other(name, tiny_space):
     check_agent(name, space=tiny_space)
 
@@ -70,7 +99,7 @@ def test_a_search_that_nothing_would_end_is_refused(name, settings, says):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_single_evaluation_is_a_budget_too(name):
     task = synthetic_task(budget=None, max_evaluations=1)
-    get_agent(name).search(task, 3)
+    quick(name).search(task, 3)
     assert task.evaluations == 1
 
 
