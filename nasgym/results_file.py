@@ -22,8 +22,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 from nasgym.errors import InvalidSetting, StoreDamaged, StoreError, StoreFull, StoreSchemaError
 from nasgym.results import Evaluation, TableKey, decode, encode
+from nasgym.spaces import get_space, space_names
 
-__all__ = ["ResultsWriter", "Row", "TableMeta", "read_content", "read_results", "write_results"]
+__all__ = ["LARGEST_TABLE", "ResultsWriter", "Row", "TableMeta", "read_content", "read_results", "write_results"]
 
 FILE_VERSION = 1
 _MAGIC = b"NASGYMRF"
@@ -31,6 +32,8 @@ _HEAD = struct.Struct("<8sI")
 _FRAME = struct.Struct("<cII")
 _TABLE, _RESULT = b"T", b"R"
 _MAX_FRAME = 256 << 20  # bytes; a frame that claims more is damaged
+LARGEST_TABLE = 1 << 27
+"""Architectures in a table of a space that nasgym does not know: a column of them is a gigabyte for each seed."""
 _log = logging.getLogger(__name__)
 
 
@@ -40,7 +43,8 @@ class TableMeta:
 
     Attributes:
         key: Its name.
-        size: Architectures in the search space; an index is below it.
+        size: Architectures in the search space, or fewer; an index is below it. At most `LARGEST_TABLE` in a space of
+            one's own.
         recipe: The recipe's definition, where known; a table holds results of one definition only.
         fingerprint: sha256 of the data set, where known; likewise.
         created: When the table was made, ISO 8601.
@@ -57,9 +61,15 @@ class TableMeta:
     shares_equal: bool = False
 
     def __post_init__(self) -> None:
-        """Raise `InvalidSetting` for a size below 1."""
+        """Raise `InvalidSetting` for a size that is below 1, or so large that no column of it could be made."""
         if not isinstance(self.size, int) or self.size < 1:
             raise InvalidSetting(f"a table has at least one architecture; got the size {self.size!r} for {self.key}.")
+        largest = get_space(self.key.space).size if self.key.space in space_names() else LARGEST_TABLE
+        if self.size > largest:
+            raise InvalidSetting(
+                f"a table of {self.key.space} has at most {largest:,} architectures; got the size {self.size:,} "
+                f"for {self.key}."
+            )
 
     def encode(self) -> bytes:
         """Return the record's bytes, JSON; raises `InvalidSetting` for what JSON cannot hold."""

@@ -1,5 +1,7 @@
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 
 from nasgym.errors import InvalidSetting, StoreDamaged, StoreError, StoreSchemaError
 from nasgym.results import Evaluation, Series, TableKey
-from nasgym.results_file import ResultsWriter, Row, TableMeta, read_results, write_results
+from nasgym.results_file import LARGEST_TABLE, ResultsWriter, Row, TableMeta, read_results, write_results
+from nasgym.store import Store
 
 META = TableMeta(TableKey("nb201", "cifar10", "nb201-12"), 15_625, {"epochs": 12}, "abc", "2026-01-01T00:00:00+00:00")
 OTHER = TableMeta(TableKey("nb201", "imagefolder:/a/b", "nb201-200"), 15_625)
@@ -180,10 +183,12 @@ def test_a_damaged_description(data: bytes) -> None:
 
 ALONE = """
 import sys
+import zlib
 for name in ("lmdb", "gymnasium", "platformdirs", "torch"):
     sys.modules[name] = None
 from nasgym.results import Evaluation, Series, TableKey
 from nasgym.results_file import TableMeta, read_results, write_results
+from nasgym.store import Store
 meta = TableMeta(TableKey("nb201", "cifar10", "nb201-12"), 15625)
 write_results(sys.argv[1], meta, [Evaluation(1, 0, 12, {"valid_accuracy": Series.of(0.5, 12, "fraction")})])
 assert len(list(read_results(sys.argv[1]))) == 1
@@ -193,3 +198,28 @@ assert len(list(read_results(sys.argv[1]))) == 1
 def test_it_needs_numpy_alone(tmp_path: Path) -> None:
     root = Path(__file__).parents[1]
     subprocess.run([sys.executable, "-c", ALONE, str(tmp_path / "file")], check=True, cwd=root)
+
+
+@pytest.mark.parametrize("size", [15_626, 10**13])
+def test_a_size_that_no_table_can_have_is_refused(tmp_path: Path, size: int) -> None:
+    """A file that claims it is damaged, before anybody makes room for so many architectures."""
+    with pytest.raises(InvalidSetting, match=f"nb201 has at most 15,625 architectures; got the size {size:,}"):
+        TableMeta(META.key, size)
+    file = tmp_path / "file"
+    write_results(file, META, [evaluation(3)])
+    claimed = META.encode().replace(b'"size": 15625', b'"size": %d' % size)
+    head, frame = struct.Struct("<8sI"), struct.Struct("<cII")
+    rest = file.read_bytes()[head.size + frame.size + len(META.encode()) :]
+    checksum = zlib.crc32(claimed, zlib.crc32(b"T"))
+    file.write_bytes(head.pack(b"NASGYMRF", 1) + frame.pack(b"T", len(claimed), checksum) + claimed + rest)
+    with Store(tmp_path / "store") as store:
+        with pytest.raises(StoreDamaged, match="at most 15,625 architectures"):
+            store.merge(file)
+        assert store.keys() == []
+
+
+def test_a_space_of_ones_own_has_a_bound_too() -> None:
+    mine = TableKey("mine", "cifar10", "short")
+    assert TableMeta(mine, LARGEST_TABLE).size == LARGEST_TABLE
+    with pytest.raises(InvalidSetting, match="mine has at most 134,217,728 architectures"):
+        TableMeta(mine, LARGEST_TABLE + 1)
