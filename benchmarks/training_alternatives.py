@@ -41,11 +41,11 @@ from torch.nn import functional
 
 import nasgym.networks.bundle as bundle_room
 from nasgym.networks.bundle import BundleNetwork
-from nasgym.networks.initial import initial_weights, seeded_network
+from nasgym.networks.initial import seeded_network
 from nasgym.recipes import DATASETS, RECIPES, Recipe, get_recipe
 from nasgym.spaces import NB201, Macro
 from nasgym.training.bundle_compiler import load_kernels
-from nasgym.training.bundle_native import NativeNetwork
+from nasgym.training.bundle_spaces import native_network
 from nasgym.training.loop import make_optimizer
 
 Step = Callable[[], object]
@@ -126,8 +126,7 @@ def solo(
 def kernels(setting: Setting, row: NDArray[np.int8]) -> Step:
     library = load_kernels()
     assert library is not None, "there is a C compiler"
-    network = NativeNetwork(library, row, setting.macro, setting.recipe)
-    network.load(initial_weights(row, setting.macro, 0))
+    network = native_network(library, SPACE, row, 0, setting.macro, setting.recipe)
     batch = setting.batch(1)
     return lambda: network.train_epoch([batch], setting.recipe.learning_rate)
 

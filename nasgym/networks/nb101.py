@@ -19,12 +19,22 @@ from nasgym.spaces import NB101, Macro
 from nasgym.spaces.nb101 import Cell
 from nasgym.spaces.nb101.costs import vertex_channels
 
-__all__ = ["ConvBnRelu", "NB101Cell", "NB101Network", "nb101_network"]
+__all__ = [
+    "KERNELS",
+    "TRUNCATED_STD",
+    "ConvBnRelu",
+    "NB101Cell",
+    "NB101Network",
+    "cell_channels",
+    "nb101_network",
+]
+
+KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1}
+"""The sides of convolutions; any other operation is a pooling."""
 
 _NORM_MOMENTUM = 0.003
 _STAGES = 3
-_TRUNCATED_STD = 0.87962566103423978  # of a standard normal cut off at two standard deviations
-_KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1}
+TRUNCATED_STD = 0.87962566103423978  # of a standard normal cut off at two standard deviations
 _SPACES = {space.num_decisions: space for space in map(NB101, range(3, 8))}
 
 
@@ -35,7 +45,7 @@ class ConvBnRelu(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
         self.norm = nn.BatchNorm2d(outputs, momentum=_NORM_MOMENTUM)
-        std = math.sqrt(1 / (inputs * kernel**2)) / _TRUNCATED_STD
+        std = math.sqrt(1 / (inputs * kernel**2)) / TRUNCATED_STD
         nn.init.trunc_normal_(self.conv.weight, std=std, a=-2 * std, b=2 * std)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,13 +72,8 @@ class NB101Cell(nn.Module):
     def __init__(self, cell: Cell, inputs: int, outputs: int) -> None:
         super().__init__()
         edges, last = np.asarray(cell.matrix) != 0, len(cell.matrix) - 1
-        inner: list[int] = vertex_channels(edges[None], inputs, outputs)[0].tolist()
-        if 0 in inner:
-            shared = int(edges[1:-1, -1].sum())
-            raise InvalidSetting(
-                f"{shared} vertices of the cell share {outputs} channels: take a recipe with {shared} channels or more."
-            )
-        self._channels = [inputs, *inner, outputs]
+        self._channels = cell_channels(cell, inputs, outputs)
+        inner = self._channels[1:-1]
         before: list[list[int]] = [(np.flatnonzero(edges[1:, v]) + 1).tolist() for v in range(last + 1)]
         self._sources = before  # of each vertex the inner ones with an edge to it
         self.operations = nn.ModuleList(_operation(op, c) for op, c in zip(cell.operations, inner, strict=True))
@@ -129,6 +134,22 @@ class NB101Network(nn.Module):
         return logits
 
 
+def cell_channels(cell: Cell, inputs: int, outputs: int) -> list[int]:
+    """Return the channels of all vertices of a cell: what enters, those of the inner vertices, what leaves.
+
+    Raises:
+        InvalidSetting: There are fewer channels than vertices that share them.
+    """
+    edges = np.asarray(cell.matrix) != 0
+    inner: list[int] = vertex_channels(edges[None], inputs, outputs)[0].tolist()
+    if 0 in inner:
+        shared = int(edges[1:-1, -1].sum())
+        raise InvalidSetting(
+            f"{shared} vertices of the cell share {outputs} channels: take a recipe with {shared} channels or more."
+        )
+    return [inputs, *inner, outputs]
+
+
 def nb101_network(genotype: NDArray[np.integer], macro: Macro) -> NB101Network:
     """Return the network of one genotype of ``nb101`` or of a space of fewer vertices, in its canonical form.
 
@@ -144,6 +165,6 @@ def nb101_network(genotype: NDArray[np.integer], macro: Macro) -> NB101Network:
 
 
 def _operation(name: str, channels: int) -> nn.Module:
-    if name in _KERNELS:
-        return ConvBnRelu(channels, channels, _KERNELS[name])
+    if name in KERNELS:
+        return ConvBnRelu(channels, channels, KERNELS[name])
     return nn.MaxPool2d(3, stride=1, padding=1)

@@ -32,7 +32,7 @@ class BundleTrainer(Trainer):
     each member through kernels compiled at the first use by the machine's C compiler, as many members side by side as
     PyTorch has threads. ``"stacked"`` (any device) runs all members as one `BundleNetwork`. ``"eager"`` trains them by
     PyTorch one after the other. ``"auto"`` is `bundle_engine`: ``"compiled"`` on a CPU (``"eager"`` where there is no
-    compiler), ``"stacked"`` elsewhere, and ``"eager"`` for search spaces other than nb201.
+    compiler), ``"stacked"`` elsewhere, and ``"eager"`` for search spaces that these do not know.
 
     Args:
         space: The search space.

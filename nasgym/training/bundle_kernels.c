@@ -2,7 +2,8 @@
 
    Layout: a value is [pixels][channels][lanes]; the lanes are the images of the batch, innermost, so that every loop
    runs over whole vectors whatever the number of channels. `stride` lanes are stored, of which the first `n` are
-   images and the rest up to `active` (a multiple of LANES) is kept at zero.
+   images and the rest up to `active` (a multiple of LANES) is kept at zero. A value may be some channels of a wider
+   one: a pitch says how many channels there are from one pixel to the next.
 
    A map says which input pixels an output pixel reads: row starts, then pairs (input pixel, tap). So borders, strides
    and poolings need no padding and no special case. Weights are [taps][inputs][outputs].
@@ -44,6 +45,7 @@ typedef float Stored __attribute__((vector_size(4 * WIDTH), aligned(4), may_alia
 typedef float Half __attribute__((vector_size(2 * WIDTH), aligned(4), may_alias));
 typedef float Quarter __attribute__((vector_size(WIDTH), aligned(4), may_alias));
 typedef int32_t Mask __attribute__((vector_size(4 * WIDTH)));
+typedef int32_t Places __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
 
 typedef struct {
     float *state;   /* what lives as long as the network: weights, their gradients and velocities, statistics */
@@ -72,11 +74,12 @@ INLINE float total(Vector v) {
 }
 
 /* NaN stays NaN, so that a divergence shows. */
+INLINE Vector positive(Vector x) { return choose(x < zero(), zero(), x); }
+
 static void relu(const Context *c, const float *in, float *out, int64_t rows) {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t b = 0; b < c->active; b += WIDTH) {
-            Vector x = load(in + r * c->stride + b);
-            store(out + r * c->stride + b, choose(x < zero(), zero(), x));
+            store(out + r * c->stride + b, positive(load(in + r * c->stride + b)));
         }
 }
 
@@ -89,12 +92,56 @@ static void relu_backward(const Context *c, const float *r_, const float *dr, fl
         }
 }
 
-static void copy(const Context *c, const float *in, float *out, int64_t rows, int64_t add) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t b = 0; b < c->active; b += WIDTH) {
-            int64_t at = r * c->stride + b;
-            store(out + at, add ? load(out + at) + load(in + at) : load(in + at));
-        }
+static void copy(const Context *c, const float *in, float *out, int64_t pixels, int64_t channels, int64_t in_pitch,
+                 int64_t out_pitch, int64_t add) {
+    for (int64_t p = 0; p < pixels; p++)
+        for (int64_t k = 0; k < channels; k++)
+            for (int64_t b = 0; b < c->active; b += WIDTH) {
+                const float *from = in + (p * in_pitch + k) * c->stride + b;
+                float *to = out + (p * out_pitch + k) * c->stride + b;
+                store(to, add ? load(to) + load(from) : load(from));
+            }
+}
+
+/* The largest of each window; `place`, where there is one, remembers its tap. NaN is the largest of all, and of equal
+   ones the first, as in PyTorch. */
+static void maximum(const Context *c, const int32_t *start, const float *in, float *out, int32_t *place,
+                    int64_t pixels, int64_t channels, int64_t in_pitch, int64_t out_pitch) {
+    const int32_t *pairs = start + pixels + 1;
+    for (int64_t p = 0; p < pixels; p++)
+        for (int64_t k = 0; k < channels; k++)
+            for (int64_t b = 0; b < c->active; b += WIDTH) {
+                int32_t e = start[p];
+                Vector most = load(in + (pairs[2 * e] * in_pitch + k) * c->stride + b);
+                Mask tap = (Mask){0} + pairs[2 * e + 1];
+                for (e++; e < start[p + 1]; e++) {
+                    Vector x = load(in + (pairs[2 * e] * in_pitch + k) * c->stride + b);
+                    Mask more = (x > most) | (x != x);
+                    most = choose(more, x, most);
+                    tap = (((Mask){0} + pairs[2 * e + 1]) & more) | (tap & ~more);
+                }
+                store(out + (p * out_pitch + k) * c->stride + b, most);
+                if (place) *(Places *)(place + (p * channels + k) * c->stride + b) = tap;
+            }
+}
+
+/* The map goes by input pixel: pairs (output pixel, tap). */
+static void maximum_backward(const Context *c, const int32_t *start, const int32_t *place, const float *dout,
+                             float *dx, int64_t pixels, int64_t channels, int64_t dout_pitch, int64_t dx_pitch,
+                             int64_t add) {
+    const int32_t *pairs = start + pixels + 1;
+    for (int64_t q = 0; q < pixels; q++)
+        for (int64_t k = 0; k < channels; k++)
+            for (int64_t b = 0; b < c->active; b += WIDTH) {
+                float *to = dx + (q * dx_pitch + k) * c->stride + b;
+                Vector sum = add ? load(to) : zero();
+                for (int32_t e = start[q]; e < start[q + 1]; e++) {
+                    const int64_t p = pairs[2 * e];
+                    Mask mine = *(const Places *)(place + (p * channels + k) * c->stride + b) == pairs[2 * e + 1];
+                    sum += choose(mine, load(dout + (p * dout_pitch + k) * c->stride + b), zero());
+                }
+                store(to, sum);
+            }
 }
 
 /* out[p] = sum over the map of coefficient * in[q], channel by channel: poolings, their gradients, means. */
@@ -120,21 +167,21 @@ typedef struct {
     const int32_t *start;
     const float *in, *weight, *bias;
     float *out;
-    int64_t pixels, inputs, outputs, tap_step, in_step, out_step, add;
+    int64_t pixels, inputs, outputs, tap_step, in_step, out_step, add, relu, in_pitch, out_pitch;
 } Conv;
 
 INLINE void conv_tile(const Context *c, const Conv *v, int64_t p, int64_t o, int64_t b, const int block) {
     const int32_t *pairs = v->start + v->pixels + 1;
     const int64_t stride = c->stride;
-    float *to = v->out + (p * v->outputs + o) * stride + b;
+    float *to = v->out + (p * v->out_pitch + o) * stride + b;
     Vector sum[BLOCK][2];
     UNROLL for (int k = 0; k < block; k++)
         UNROLL for (int h = 0; h < 2; h++) {
-            sum[k][h] = v->add ? load(to + k * stride + h * WIDTH) : zero();
+            sum[k][h] = v->add && !v->relu ? load(to + k * stride + h * WIDTH) : zero();
             if (v->bias) sum[k][h] += v->bias[o + k];
         }
     for (int32_t e = v->start[p]; e < v->start[p + 1]; e++) {
-        const float *x = v->in + pairs[2 * e] * v->inputs * stride + b;
+        const float *x = v->in + pairs[2 * e] * v->in_pitch * stride + b;
         const float *w = v->weight + pairs[2 * e + 1] * v->tap_step + o * v->out_step;
         for (int64_t i = 0; i < v->inputs; i++, x += stride, w += v->in_step) {
             Vector low = load(x), high = load(x + WIDTH);
@@ -146,17 +193,25 @@ INLINE void conv_tile(const Context *c, const Conv *v, int64_t p, int64_t o, int
         }
     }
     UNROLL for (int k = 0; k < block; k++)
-        UNROLL for (int h = 0; h < 2; h++) store(to + k * stride + h * WIDTH, sum[k][h]);
+        UNROLL for (int h = 0; h < 2; h++) {
+            float *at = to + k * stride + h * WIDTH;
+            if (v->relu) sum[k][h] = v->add ? load(at) + positive(sum[k][h]) : positive(sum[k][h]);
+            store(at, sum[k][h]);
+        }
 }
+
+#define TILES(block) \
+    for (; o + block <= v->outputs; o += block) \
+        for (int64_t b = 0; b < c->active; b += 2 * WIDTH) conv_tile(c, v, p, o, b, block);
 
 /* Forward with in_step = outputs, out_step = 1; the gradient of the input with the two exchanged. */
 static void conv(const Context *c, const Conv *v) {
     for (int64_t p = 0; p < v->pixels; p++) {
         int64_t o = 0;
-        for (; o + BLOCK <= v->outputs; o += BLOCK)
-            for (int64_t b = 0; b < c->active; b += 2 * WIDTH) conv_tile(c, v, p, o, b, BLOCK);
-        for (; o < v->outputs; o++)
-            for (int64_t b = 0; b < c->active; b += 2 * WIDTH) conv_tile(c, v, p, o, b, 1);
+        TILES(BLOCK)
+        TILES(4)
+        TILES(2)
+        TILES(1)
     }
 }
 
@@ -180,27 +235,29 @@ INLINE void gradient_tile(const Context *c, const float *x, const float *dy, Vec
         UNROLL for (int o = 0; o < columns; o++) sums[i * SUMS + o] = sum[i][o];
 }
 
+#define COLUMNS(rows)                                                       \
+    for (; o + 4 <= columns; o += 4) gradient_tile(c, x, dy + o * c->stride, sums + o, rows, 4); \
+    for (; o + 2 <= columns; o += 2) gradient_tile(c, x, dy + o * c->stride, sums + o, rows, 2); \
+    for (; o < columns; o++) gradient_tile(c, x, dy + o * c->stride, sums + o, rows, 1);
+
 static void gradient_pixel(const Context *c, const float *x, const float *dy, Vector *sums, int64_t rows,
                            int64_t columns) {
-    for (int64_t i = 0; i < rows;) {
-        int tall = i + SIDE <= rows;
-        for (int64_t o = 0; o < columns;) {
-            int wide = o + 4 <= columns;
-            const float *left = x + i * c->stride, *right = dy + o * c->stride;
-            Vector *at = sums + i * SUMS + o;
-            if (tall && wide) gradient_tile(c, left, right, at, SIDE, 4);
-            else if (tall) gradient_tile(c, left, right, at, SIDE, 1);
-            else if (wide) gradient_tile(c, left, right, at, 1, 4);
-            else gradient_tile(c, left, right, at, 1, 1);
-            o += wide ? 4 : 1;
+    for (int64_t i = 0, tall; i < rows; i += tall, x += tall * c->stride, sums += tall * SUMS) {
+        int64_t o = 0;
+        tall = rows - i >= SIDE ? SIDE : rows - i >= 2 ? 2 : 1;
+        if (tall == SIDE) {
+            COLUMNS(SIDE)
+        } else if (tall == 2) {
+            COLUMNS(2)
+        } else {
+            COLUMNS(1)
         }
-        i += tall ? SIDE : 1;
     }
 }
 
 /* The gradient of the weights; the map goes by tap: pairs (output pixel, input pixel). */
 static void conv_gradient(const Context *c, const int32_t *start, const float *x, const float *dy, float *dw,
-                          int64_t taps, int64_t inputs, int64_t outputs) {
+                          int64_t taps, int64_t inputs, int64_t outputs, int64_t pitch) {
     const int32_t *pairs = start + taps + 1;
     Vector sums[SUMS * SUMS];
     for (int64_t t = 0; t < taps; t++)
@@ -209,7 +266,7 @@ static void conv_gradient(const Context *c, const int32_t *start, const float *x
                 int64_t rows = inputs - i < SUMS ? inputs - i : SUMS, columns = outputs - o < SUMS ? outputs - o : SUMS;
                 for (int64_t r = 0; r < rows; r++) memset(sums + r * SUMS, 0, sizeof(Vector) * columns);
                 for (int32_t e = start[t]; e < start[t + 1]; e++)
-                    gradient_pixel(c, x + (pairs[2 * e + 1] * inputs + i) * c->stride,
+                    gradient_pixel(c, x + (pairs[2 * e + 1] * pitch + i) * c->stride,
                                    dy + (pairs[2 * e] * outputs + o) * c->stride, sums, rows, columns);
                 for (int64_t r = 0; r < rows; r++)
                     for (int64_t k = 0; k < columns; k++)
@@ -247,6 +304,9 @@ INLINE Vector row_products(const Context *c, const float *d, const float *x, flo
     return even + odd;
 }
 
+/* What a batch norm gives, without its mask. */
+INLINE Vector normed(Vector y, float mean, float scale, float bias) { return (y - mean) * scale + bias; }
+
 /* Every pixel of up to CHANNELS channels from `first`, in the order of memory; `at` is where its row begins. */
 #define EACH_ROW(k, at)                                   \
     for (int64_t p_ = 0; p_ < pixels; p_++)               \
@@ -254,7 +314,7 @@ INLINE Vector row_products(const Context *c, const float *d, const float *x, flo
 
 /* saved and running: [mean or its like][channels], then the second one. The variance takes a pass of its own. */
 static void norm(const Context *c, const float *y, float *out, int64_t pixels, int64_t channels, const float *scale,
-                 const float *bias, float *saved, float *running, int64_t add) {
+                 const float *bias, float *saved, float *running, int64_t add, int64_t rectified, int64_t pitch) {
     const float count = (float)(pixels * c->n);
     for (int64_t first = 0; first < channels; first += CHANNELS) {
         const int64_t rows = channels - first < CHANNELS ? channels - first : CHANNELS;
@@ -273,41 +333,70 @@ static void norm(const Context *c, const float *y, float *out, int64_t pixels, i
             inverse[k] = 1 / sqrtf(variance + EPSILON);
             a[k] = scale[first + k] * inverse[k];
         }
-        EACH_ROW(k, at)
-            for (int64_t b = at; b < at + c->active; b += WIDTH) {
-                Vector v = ((load(y + b) - mean[k]) * a[k] + bias[first + k]) * load(c->mask + b - at);
-                store(out + b, add ? load(out + b) + v : v);
+        EACH_ROW(k, at) {
+            float *to = out + (p_ * pitch + first + k) * c->stride;
+            for (int64_t b = 0; b < c->active; b += WIDTH) {
+                Vector v = normed(load(y + at + b), mean[k], a[k], bias[first + k]);
+                v = (rectified ? positive(v) : v) * load(c->mask + b);
+                store(to + b, add ? load(to + b) + v : v);
             }
+        }
     }
 }
 
-static void norm_backward(const Context *c, const float *dout, const float *y, float *dy, int64_t pixels,
-                          int64_t channels, const float *scale, const float *saved, float *dscale, float *dbias) {
-    const float count = (float)(pixels * c->n);
-    for (int64_t first = 0; first < channels; first += CHANNELS) {
-        const int64_t rows = channels - first < CHANNELS ? channels - first : CHANNELS;
-        const float *mean = saved + first, *inverse = saved + channels + first;
-        float a[CHANNELS], one[CHANNELS], two[CHANNELS];
-        Vector sums[CHANNELS], products[CHANNELS];
-        memset(sums, 0, sizeof(Vector) * rows);
-        memset(products, 0, sizeof(Vector) * rows);
-        EACH_ROW(k, at) {
-            sums[k] += row_sum(c, dout + at);
-            products[k] += row_products(c, dout + at, y + at, mean[k]);
+typedef struct {
+    const float *dout, *y, *scale, *bias, *saved;
+    float *dy, *dscale, *dbias;
+    int64_t pixels, channels, pitch;
+} Norm;
+
+/* The gradient of a batch norm, and with `rectified` of the ReLU after it, which is computed again. */
+INLINE void norm_backward_channels(const Context *c, const Norm *v, const int64_t first, const int rectified) {
+    const int64_t pixels = v->pixels, channels = v->channels;
+    const float count = (float)(pixels * c->n), *y = v->y;
+    const int64_t rows = channels - first < CHANNELS ? channels - first : CHANNELS;
+    const float *mean = v->saved + first, *inverse = v->saved + channels + first, *bias = v->bias + first;
+    float *dbias = v->dbias + first, *dscale = v->dscale + first;
+    float a[CHANNELS], one[CHANNELS], two[CHANNELS];
+    Vector sums[CHANNELS], products[CHANNELS];
+    memset(sums, 0, sizeof(Vector) * rows);
+    memset(products, 0, sizeof(Vector) * rows);
+    for (int64_t k = 0; k < rows; k++) a[k] = v->scale[first + k] * inverse[k];
+    EACH_ROW(k, at) {
+        const float *from = v->dout + (p_ * v->pitch + first + k) * c->stride;
+        if (!rectified) {
+            sums[k] += row_sum(c, from);
+            products[k] += row_products(c, from, y + at, mean[k]);
+            continue;
         }
-        for (int64_t k = 0; k < rows; k++) {
-            dbias[first + k] = total(sums[k]);
-            dscale[first + k] = total(products[k]) * inverse[k];
-            a[k] = scale[first + k] * inverse[k];
-            one[k] = dbias[first + k] / count;
-            two[k] = dscale[first + k] * inverse[k] / count;
+        for (int64_t b = 0; b < c->active; b += WIDTH) {
+            const Vector x = load(y + at + b);
+            const Vector d = choose(normed(x, mean[k], a[k], bias[k]) <= zero(), zero(), load(from + b));
+            sums[k] += d;
+            products[k] += d * (x - mean[k]);
         }
-        EACH_ROW(k, at)
-            for (int64_t b = at; b < at + c->active; b += WIDTH) {
-                Vector v = load(dout + b) - one[k] - (load(y + b) - mean[k]) * two[k];
-                store(dy + b, v * a[k] * load(c->mask + b - at));
-            }
     }
+    for (int64_t k = 0; k < rows; k++) {
+        dbias[k] = total(sums[k]);
+        dscale[k] = total(products[k]) * inverse[k];
+        one[k] = dbias[k] / count;
+        two[k] = dscale[k] * inverse[k] / count;
+    }
+    EACH_ROW(k, at) {
+        const float *from = v->dout + (p_ * v->pitch + first + k) * c->stride;
+        for (int64_t b = 0; b < c->active; b += WIDTH) {
+            const Vector x = load(y + at + b);
+            Vector d = load(from + b);
+            if (rectified) d = choose(normed(x, mean[k], a[k], bias[k]) <= zero(), zero(), d);
+            store(v->dy + at + b, (d - one[k] - (x - mean[k]) * two[k]) * a[k] * load(c->mask + b));
+        }
+    }
+}
+
+static void norm_backward(const Context *c, const Norm *v, int64_t rectified) {
+    for (int64_t first = 0; first < v->channels; first += CHANNELS)
+        if (rectified) norm_backward_channels(c, v, first, 1);
+        else norm_backward_channels(c, v, first, 0);
 }
 
 static void add_bias(const Context *c, const float *bias, float *out, int64_t pixels, int64_t channels, int64_t add) {
@@ -380,10 +469,10 @@ static void fold(const float *weight, int64_t rows, int64_t outputs, const float
 
 enum {
     OP_ZERO, OP_COPY, OP_RELU, OP_RELU_BACKWARD, OP_GATHER, OP_CONV, OP_CONV_GRADIENT, OP_NORM, OP_NORM_BACKWARD,
-    OP_BIAS, OP_BIAS_GRADIENT, OP_CROSS_ENTROPY, OP_SGD, OP_AFFINE, OP_FOLD
+    OP_BIAS, OP_BIAS_GRADIENT, OP_CROSS_ENTROPY, OP_SGD, OP_AFFINE, OP_FOLD, OP_MAXIMUM, OP_MAXIMUM_BACKWARD
 };
 
-#define ARGUMENTS 12
+#define ARGUMENTS 14
 
 /* A place in the state is its offset in floats, a place in the scratch is the offset with all bits turned over. */
 /* Run `count` operations of ARGUMENTS + 1 numbers each; return 0, or 1 for an unknown operation. */
@@ -393,27 +482,37 @@ int nasgym_run(const Context *c, const int64_t *ops, int64_t count) {
         const int64_t *a = ops + 1;
         switch (ops[0]) {
         case OP_ZERO: memset(AT(0), 0, sizeof(float) * a[1]); break;
-        case OP_COPY: copy(c, AT(0), AT(1), a[2], a[3]); break;
+        case OP_COPY: copy(c, AT(0), AT(1), a[2], a[4], a[5], a[6], a[3]); break;
         case OP_RELU: relu(c, AT(0), AT(1), a[2]); break;
         case OP_RELU_BACKWARD: relu_backward(c, AT(0), AT(1), AT(2), a[3], a[4]); break;
         case OP_GATHER: gather(c, c->tables + a[0], AT(1), AT(2), AT(3), a[4], a[5], a[6]); break;
         case OP_CONV: {
             Conv v = {c->tables + a[0], AT(1), AT(2), a[10] ? AT(3) : 0, AT(4), a[5], a[6], a[7], a[6] * a[7],
-                      a[8] ? 1 : a[7], a[8] ? a[6] : 1, a[9]};
+                      a[8] ? 1 : a[7], a[8] ? a[6] : 1, a[9], a[11], a[12], a[13]};
             conv(c, &v);
             break;
         }
-        case OP_CONV_GRADIENT: conv_gradient(c, c->tables + a[0], AT(1), AT(2), AT(3), a[4], a[5], a[6]); break;
-        case OP_NORM: norm(c, AT(0), AT(1), a[2], a[3], AT(4), AT(5), AT(6), AT(7), a[8]); break;
-        case OP_NORM_BACKWARD:
-            norm_backward(c, AT(0), AT(1), AT(2), a[3], a[4], AT(5), AT(6), AT(7), AT(8));
+        case OP_CONV_GRADIENT: conv_gradient(c, c->tables + a[0], AT(1), AT(2), AT(3), a[4], a[5], a[6], a[7]); break;
+        case OP_NORM:
+            norm(c, AT(0), AT(1), a[2], a[3], AT(4), AT(5), AT(6), AT(7), a[8], a[9], a[10]);
             break;
+        case OP_NORM_BACKWARD: {
+            Norm v = {AT(0), AT(1), AT(5), AT(9), AT(6), AT(2), AT(7), AT(8), a[3], a[4], a[11]};
+            norm_backward(c, &v, a[10]);
+            break;
+        }
         case OP_BIAS: add_bias(c, AT(0), AT(1), a[2], a[3], a[4]); break;
         case OP_BIAS_GRADIENT: bias_gradient(c, AT(0), AT(1), a[2], a[3]); break;
         case OP_CROSS_ENTROPY: cross_entropy(c, AT(0), AT(1), a[2]); break;
         case OP_SGD: sgd(c, AT(0), AT(1), AT(2), a[3]); break;
         case OP_AFFINE: affine(c, AT(0), AT(1), a[2], a[3], AT(4), AT(5), AT(6)); break;
         case OP_FOLD: fold(AT(0), a[1], a[2], AT(3), AT(4), AT(5), AT(6), AT(7)); break;
+        case OP_MAXIMUM:
+            maximum(c, c->tables + a[0], AT(1), AT(2), a[7] ? (int32_t *)AT(3) : 0, a[4], a[5], a[6], a[8]);
+            break;
+        case OP_MAXIMUM_BACKWARD:
+            maximum_backward(c, c->tables + a[0], (int32_t *)AT(1), AT(2), AT(3), a[4], a[5], a[6], a[7], a[8]);
+            break;
         default: return 1;
         }
     }

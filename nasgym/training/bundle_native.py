@@ -1,4 +1,4 @@
-"""One network of a bundle on the CPU, by the compiled kernels."""
+"""One network of a bundle on the CPU, by the compiled kernels, whatever its search space."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from torch import Tensor
 from nasgym.recipes import Recipe
 from nasgym.spaces import Macro
 from nasgym.training.bundle_compiler import Context
-from nasgym.training.bundle_program import LANES, write_program
+from nasgym.training.bundle_program import LANES, Program
 from nasgym.training.loop import Batches, Rate, Score
 
-__all__ = ["NativeNetwork"]
+__all__ = ["NativeNetwork", "lanes_of"]
 
 
 class NativeNetwork:
@@ -25,14 +25,14 @@ class NativeNetwork:
 
     Args:
         kernels: See `load_kernels`.
-        genotype: ``int8[6]``.
+        program: Of the network, for as many lanes as `lanes_of` says.
         macro: The skeleton.
         recipe: Batch size, momentum and weight decay.
     """
 
-    def __init__(self, kernels: ctypes.CDLL, genotype: NDArray[np.integer], macro: Macro, recipe: Recipe) -> None:
-        self.lanes = -(-recipe.batch_size // LANES) * LANES
-        self._kernels, self._program = kernels, write_program(genotype.tolist(), macro, self.lanes)
+    def __init__(self, kernels: ctypes.CDLL, program: Program, macro: Macro, recipe: Recipe) -> None:
+        self.lanes = lanes_of(recipe)
+        self._kernels, self._program = kernels, program
         self._state, self._tables = _aligned(self._program.state), self._program.tables
         self._scratch = _aligned(np.zeros(self._program.scratch, dtype=np.float32))
         rows = macro.resolution**2 * macro.in_channels
@@ -53,11 +53,11 @@ class NativeNetwork:
         )
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
-        """Return views of weights and statistics, by their names in the ``state_dict`` of an `NB201Network`."""
+        """Return views of weights and statistics, by their names in the network's ``state_dict``."""
         return {name: place.view(self._state) for name, place in self._program.parameters.items()}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Copy weights and statistics from the ``state_dict`` of an `NB201Network`."""
+        """Copy weights and statistics from the network's ``state_dict``."""
         for name, view in self.tensors().items():
             view[...] = state[name].numpy()
 
@@ -115,6 +115,11 @@ class NativeNetwork:
     def _run(self, ops: NDArray[np.int64]) -> None:
         failed = self._kernels.nasgym_run(ctypes.byref(self._context), ops.ctypes.data, len(ops))
         assert not failed, "the kernels know every operation that a program uses"
+
+
+def lanes_of(recipe: Recipe) -> int:
+    """Return the lanes for the batches of a recipe."""
+    return -(-recipe.batch_size // LANES) * LANES
 
 
 def _aligned(values: NDArray[np.float32]) -> NDArray[np.float32]:

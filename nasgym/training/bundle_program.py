@@ -1,36 +1,28 @@
 """One network's training step and evaluation as lists of operations for the compiled kernels.
 
-The lists are written once per training, by following the network from the images to the loss.
+The lists are written once per training, by following the network from the images to the loss. How a network of a search
+space is followed is told in a file of its own, such as `nasgym.training.bundle_nb201`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nasgym.networks.bundle_cells import live_edges
-from nasgym.spaces import Macro
-from nasgym.spaces.nb201 import NUM_NODES
-from nasgym.training.bundle_state import ALIGNED, Parameter, State
-from nasgym.training.bundle_writer import (
-    EvaluationWriter,
-    Layer,
-    TrainingWriter,
-    Value,
-    Weight,
-    Writer,
-    whole_plane,
-    window_of,
-)
+from nasgym.training.bundle_state import Parameter, State
+from nasgym.training.bundle_writer import EvaluationWriter, TrainingWriter, Value, Writer
 
-__all__ = ["LANES", "Parameter", "Program", "write_program"]
+__all__ = ["LANES", "Follow", "Parameter", "Program", "write_program"]
 
 LANES = 32  # the batch is rounded up to a multiple of this
-_ARGUMENTS = 12
-_STAGES = 3
+_ARGUMENTS = 14
+
+Follow: TypeAlias = Callable[[Writer], Value]
+"""Writes a network from the images to the loss, and returns the place of the images."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +30,14 @@ class Program:
     """What the kernels need to train one network.
 
     Attributes:
-        train: ``int64[k, 13]``: forward, backward and the optimiser's step of one batch.
+        train: ``int64[k, 15]``: forward, backward and the optimiser's step of one batch.
         fold: Prepares the evaluation, once per pass.
         evaluate: Forward, and the sums of loss and correct answers, of one batch.
         tables: ``int32``, the maps.
         state: ``float32``, the state before a network is loaded into it.
         scratch: Floats of scratch.
         images: Where a batch lies in the scratch, ``[side * side * channels, lanes]``.
-        parameters: Name in the ``state_dict`` of an `NB201Network` -> place in the state.
+        parameters: Name in the ``state_dict`` of the network -> place in the state.
         velocities: The same names, of what is trained -> place of the optimiser's velocity.
     """
 
@@ -60,12 +52,18 @@ class Program:
     velocities: dict[str, Parameter]
 
 
-def write_program(genotype: Sequence[int], macro: Macro, lanes: int) -> Program:
-    """Return the program of one cell's network for batches of up to ``lanes`` images (a multiple of `LANES`)."""
-    state = State(_most_weights(macro))
+def write_program(follow: Follow, weights: int, lanes: int) -> Program:
+    """Return the program of one network.
+
+    Args:
+        follow: Writes the network.
+        weights: Room for its trained tensors, in floats, each rounded up to a multiple of `ALIGNED`.
+        lanes: Images of a batch at most, a multiple of `LANES`.
+    """
+    state = State(weights)
     train, evaluate = TrainingWriter(state, lanes), EvaluationWriter(state, lanes)
     for writer in (train, evaluate):
-        images = _write_network(writer, genotype, macro)
+        images = follow(writer)
     train.finish()
     return Program(
         train=_array(train.ops),
@@ -83,71 +81,3 @@ def write_program(genotype: Sequence[int], macro: Macro, lanes: int) -> Program:
 def _array(ops: Sequence[Sequence[int]]) -> NDArray[np.int64]:
     rows = [[*op, *[0] * (_ARGUMENTS + 1 - len(op))] for op in ops]
     return np.array(rows, dtype=np.int64).reshape(-1, _ARGUMENTS + 1)
-
-
-def _most_weights(macro: Macro) -> int:
-    """Return the floats that the weights of the largest cell take, with room for alignment."""
-    widths = [macro.channels << stage for stage in range(_STAGES)]
-    cells = sum(macro.cells_per_stage * 6 * (9 * w * w + 4 * ALIGNED + 2 * w) for w in widths)
-    blocks = sum(9 * w * w // 2 + 10 * w * w + 8 * ALIGNED + 4 * w for w in widths[1:])
-    ends = 9 * macro.in_channels * widths[0] + (macro.classes + 4) * (widths[-1] + 1) + 4 * widths[0]
-    return -(-(cells + blocks + ends + 16 * ALIGNED) // ALIGNED) * ALIGNED
-
-
-def _write_network(writer: Writer, genotype: Sequence[int], macro: Macro) -> Value:
-    """Write the network from the images to the loss; return the place of the images."""
-    images = Value(writer.take(macro.resolution**2 * macro.in_channels), macro.resolution, macro.in_channels)
-    images.flows = False
-    x = writer.conv_norm(images, Layer("stem.0", "stem.1", macro.channels, 3))
-    at = 0
-    for stage in range(_STAGES):
-        if stage:
-            x = _write_block(writer, x, f"cells.{at}")
-            at += 1
-        for _ in range(macro.cells_per_stage):
-            x = _write_cell(writer, x, genotype, f"cells.{at}")
-            at += 1
-    x = writer.average(writer.relu(writer.norm(x, "lastact.0")), whole_plane(x.side))
-    writer.loss(writer.linear(x, "classifier", macro.classes))
-    return images
-
-
-def _write_block(writer: Writer, x: Value, name: str) -> Value:
-    """Write the residual block between two stages."""
-    outputs = 2 * x.channels
-    first = Layer(f"{name}.conv_a.op.1", f"{name}.conv_a.op.2", outputs, 3, stride=2)
-    second = Layer(f"{name}.conv_b.op.1", f"{name}.conv_b.op.2", outputs, 3)
-    out = writer.conv_norm(writer.relu(writer.conv_norm(writer.relu(x), first)), second)
-    half = writer.average(x, window_of(x.side, 2, 2, 0))
-    place = window_of(half.side, 1, 1, 0)
-    weight = writer.state.weight(f"{name}.downsample.1.weight", (outputs, x.channels, 1, 1))
-    return writer.conv(half, Weight(weight, outputs, place), into=out)
-
-
-def _write_cell(writer: Writer, x: Value, genotype: Sequence[int], name: str) -> Value:
-    """Write the edges of a cell that matter; a node with nothing but a skip is its source itself."""
-    nodes, rectified = {0: x}, dict[int, Value]()
-    for target in range(1, NUM_NODES):
-        edges = [edge for edge in live_edges(genotype) if edge.target == target]
-        if [edge.work for edge in edges] == ["skip"]:
-            nodes[target] = nodes[edges[0].source]
-            continue
-        out: Value | None = None
-        for edge in sorted(edges, key=lambda edge: edge.work == "skip"):  # what is written first need not be added to
-            source, layer = nodes.get(edge.source, x), f"{name}.layers.{edge.edge}.op"
-            if edge.work == "skip":
-                out = writer.copy(source, out)
-            elif edge.work == "pool":
-                out = writer.average(source, window_of(x.side, 3, 1, 1), out)
-            elif edge.work == "bias":
-                out = writer.bias(f"{layer}.2", x, out)
-            else:
-                if edge.source not in rectified:
-                    rectified[edge.source] = writer.relu(source)
-                kernel = 3 if edge.work == "conv3" else 1
-                out = writer.conv_norm(
-                    rectified[edge.source], Layer(f"{layer}.1", f"{layer}.2", x.channels, kernel), out
-                )
-        if out is not None:
-            nodes[target] = out
-    return nodes.get(NUM_NODES - 1) or writer.zeros(x)

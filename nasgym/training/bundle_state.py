@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ALIGNED", "Parameter", "State"]
+__all__ = ["ALIGNED", "Parameter", "State", "rounded"]
 
 ALIGNED = 16  # floats; every tensor begins at a multiple
 
@@ -56,7 +56,7 @@ class State:
         """Return the place of a trained tensor."""
         if name not in self.parameters:
             self.parameters[name] = Parameter(self.weights, shape)
-            self.weights += _aligned(int(np.prod(shape)))
+            self.weights += rounded(int(np.prod(shape)))
             assert self.weights <= self.capacity
         return self.parameters[name].at
 
@@ -72,7 +72,7 @@ class State:
         """Return the place of ``values``, put there at the first call with that key."""
         if key not in self._known:
             self._known[key] = self._end
-            padded = np.zeros(_aligned(len(values)), dtype=np.float32)
+            padded = np.zeros(rounded(len(values)), dtype=np.float32)
             padded[: len(values)] = values
             self._others.append(padded)
             self._end += len(padded)
@@ -100,5 +100,6 @@ class State:
         return np.concatenate([np.zeros(3 * self.capacity, dtype=np.float32), *self._others])
 
 
-def _aligned(size: int) -> int:
+def rounded(size: int) -> int:
+    """Return the floats that a tensor of so many takes, so that the next one begins at a multiple of `ALIGNED`."""
     return -(-size // ALIGNED) * ALIGNED

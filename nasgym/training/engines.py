@@ -1,7 +1,8 @@
 """The engines: three ways to train one network or many, equal up to rounding, and which of them is taken where.
 
-``"compiled"`` runs a network through kernels in C (CPU, nb201), ``"eager"`` through PyTorch, operation by operation
-(any device, any space), ``"stacked"`` trains all networks of a bundle as one `BundleNetwork` (any device, nb201).
+``"compiled"`` runs a network through kernels in C (CPU, nb201 and nb101), ``"eager"`` through PyTorch, operation by
+operation (any device, any space), ``"stacked"`` trains all networks of a bundle as one `BundleNetwork` (any device,
+nb201).
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from nasgym.errors import InvalidSetting
-from nasgym.networks.initial import initial_weights, seeded_network
+from nasgym.networks.initial import seeded_network
 from nasgym.recipes import Recipe
 from nasgym.spaces import Macro, Space
 from nasgym.training.bundle_compiler import load_kernels
-from nasgym.training.bundle_native import NativeNetwork
+from nasgym.training.bundle_spaces import COMPILED, native_network
 from nasgym.training.bundle_stacked import StackedNetworks
 from nasgym.training.eager import EagerNetwork
 from nasgym.training.loop import Batches, Rate, Score
@@ -27,7 +28,7 @@ __all__ = ["Engine", "Networks", "build_networks", "bundle_engine", "check_engin
 
 Engine: TypeAlias = Literal["auto", "compiled", "stacked", "eager"]
 
-_STACKABLE = "nb201"  # the search space that the kernels and `BundleNetwork` know
+_STACKED = ("nb201",)  # the search spaces that `BundleNetwork` knows
 _WORTH_THREADS = 1 << 20  # activations of a layer for one batch; the recipes of CIFAR have 4 million
 
 
@@ -79,7 +80,7 @@ def bundle_engine(space: Space, device: torch.device) -> Engine:
     """Return the engine that trains many networks at once: the fastest, as measured in docs/bundles.md."""
     if _has_kernels(space, device):
         return "compiled"
-    return "eager" if device.type == "cpu" or space.name != _STACKABLE else "stacked"
+    return "eager" if device.type == "cpu" or space.name not in _STACKED else "stacked"
 
 
 def is_small(recipe: Recipe, device: torch.device, side: int) -> bool:
@@ -98,9 +99,10 @@ def check_engine(engine: Engine, space: Space, device: torch.device) -> None:
         raise InvalidSetting(f"engines are {', '.join(get_args(Engine))}; got {engine!r}.")
     if engine in ("auto", "eager"):
         return
-    if space.name != _STACKABLE:
+    known = COMPILED if engine == "compiled" else _STACKED
+    if space.name not in known:
         raise InvalidSetting(
-            f"the engine {engine!r} knows the search space {_STACKABLE!r}; got {space.name!r}. Take 'eager'."
+            f"the engine {engine!r} knows the search spaces {', '.join(known)}; got {space.name!r}. Take 'eager'."
         )
     if engine == "compiled" and device.type != "cpu":
         raise InvalidSetting(f"the engine 'compiled' runs on the CPU; got the device {str(device)!r}. Take 'stacked'.")
@@ -143,10 +145,8 @@ def build_networks(
         return EagerNetwork(seeded_network(space, genotype, macro, seed), recipe, device)
     kernels = load_kernels()
     assert kernels is not None, "check_engine() has looked"
-    network = NativeNetwork(kernels, genotype, macro, recipe)
-    network.load(initial_weights(genotype, macro, seed))
-    return network
+    return native_network(kernels, space, genotype, seed, macro, recipe)
 
 
 def _has_kernels(space: Space, device: torch.device) -> bool:
-    return space.name == _STACKABLE and device.type == "cpu" and load_kernels() is not None
+    return space.name in COMPILED and device.type == "cpu" and load_kernels() is not None

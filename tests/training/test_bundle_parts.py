@@ -18,8 +18,9 @@ from nasgym.spaces import Macro
 from nasgym.training import bundle_compiler
 from nasgym.training.bundle_compiler import load_kernels
 from nasgym.training.bundle_maps import mean_links, window_links
-from nasgym.training.bundle_native import NativeNetwork
-from nasgym.training.bundle_program import LANES, write_program
+from nasgym.training.bundle_native import NativeNetwork, lanes_of
+from nasgym.training.bundle_nb201 import nb201_program
+from nasgym.training.bundle_program import LANES
 
 MACRO = Macro(channels=3, cells_per_stage=2, classes=7, in_channels=2, resolution=9)
 
@@ -67,7 +68,7 @@ def test_shares_of_a_pooling_add_up_to_one() -> None:
 @pytest.mark.parametrize("cell", [[3] * 6, [0] * 6, [2, 0, 4, 1, 0, 3]])
 def test_a_program_holds_the_weights_that_the_network_has(cell: list[int]) -> None:
     network = seeded_network("nb201", np.array(cell), MACRO, 0)
-    program = write_program(cell, MACRO, LANES)
+    program = nb201_program(cell, MACRO, LANES)
     for name, place in program.parameters.items():
         assert tuple(network.state_dict()[name].shape) == place.shape
     spans = sorted((p.at, p.at + int(np.prod(p.shape))) for p in program.parameters.values())
@@ -86,7 +87,7 @@ def test_one_step_gives_every_weight_its_value() -> None:
     images, labels = torch.randn(37, 2, 9, 9, generator=generator), torch.randint(7, (37,), generator=generator)
     for cell in ([3, 2, 4, 1, 3, 2], [1, 0, 3, 4, 0, 1]):
         network = seeded_network("nb201", np.array(cell), MACRO, 1)
-        native = NativeNetwork(kernels, np.array(cell), MACRO, recipe)
+        native = NativeNetwork(kernels, nb201_program(cell, MACRO, lanes_of(recipe)), MACRO, recipe)
         native.load(network.state_dict())
         network.train()
         optimizer = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)

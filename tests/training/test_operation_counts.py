@@ -5,7 +5,8 @@ import pytest
 
 from nasgym.networks.bundle_cells import live_edges
 from nasgym.spaces import NB201, Macro
-from nasgym.training.bundle_program import Program, write_program
+from nasgym.training.bundle_nb201 import nb201_program
+from nasgym.training.bundle_program import Program
 from nasgym.training.bundle_writer import Op
 
 SPACE = NB201()
@@ -39,9 +40,9 @@ def cells() -> list[list[int]]:
 
 @pytest.mark.parametrize("part", range(4))
 def test_counts_are_those_of_the_program(part: int) -> None:
-    rest = counted(write_program(ZERO, MACRO, 32))
+    rest = counted(nb201_program(ZERO, MACRO, 32))
     for row in cells()[part::4]:
-        program = write_program(row, MACRO, 32)
+        program = nb201_program(row, MACRO, 32)
         found = {name: (n - rest[name]) / 3 for name, n in counted(program).items()}
         expected = dict(zip(SPACE.operation_names(), SPACE.computed_operations(np.array([row]))[0], strict=True))
         flow = expected.pop("flow")
