@@ -8,8 +8,9 @@ always belong together): a numpy array of records
 
 little-endian, E epochs. Accuracies are counts of correctly classified images, which loses nothing. Losses are rounded
 to half precision: 11 significant bits, a relative error of at most 2^-11 (values above 65,504 become 65,504, and below
-6.1e-5 the error is at most 3e-8). The loss of a training that has diverged is NaN from that epoch on. Seconds are not
-kept: the table's cost model gives them.
+6.1e-5 the error is at most 3e-8). The loss of a training that has diverged is NaN from that epoch on, and its accuracy
+that of guessing; where that is no count of images, the count is 65,535 and the description (format 2) has the accuracy.
+Seconds are not kept: the table's cost model gives them.
 """
 
 from __future__ import annotations
@@ -30,12 +31,16 @@ from nasgym.errors import StoreDamaged, StoreError, StoreSchemaError
 from nasgym.results import SPLITS, Evaluation, Seed, Series
 from nasgym.results_file import TableMeta
 
-__all__ = ["DESCRIPTION", "LARGEST_COUNT", "Description", "PackedTable", "Rows", "row_type", "seed_file"]
+__all__ = ["DESCRIPTION", "GUESSED", "LARGEST_COUNT", "Description", "PackedTable", "Rows", "row_type", "seed_file"]
 
-FORMAT = 1
+FORMAT = 2
+_FORMAT_OF_COUNTS = 1
+"""The format of a table whose every accuracy is a count: older versions read it, too."""
 DESCRIPTION = "table.json"
 LARGEST_COUNT = (1 << 16) - 1
 """Of images in a split, and of epochs."""
+GUESSED = LARGEST_COUNT
+"""Stands for the accuracy of guessing in a table that has one."""
 _LARGEST_INDEX = (1 << 31) - 1
 _SHA256 = re.compile("[0-9a-f]{64}")
 Rows = NDArray[np.void]
@@ -65,6 +70,7 @@ class Description:
         sizes: Images of each split: what the counts are divided by.
         files: Seed -> sha256 of its file.
         made: How the trainings were made: command, versions, hardware, dates.
+        guess: The accuracy of guessing, where some training has it and it is no count of images.
     """
 
     meta: TableMeta
@@ -72,27 +78,32 @@ class Description:
     sizes: Mapping[str, int]
     files: Mapping[int, str]
     made: Mapping[str, str]
+    guess: float | None = None
 
     def __post_init__(self) -> None:
         """Raise `StoreDamaged` for a value out of its bounds."""
         bounds = [("epochs", self.epochs, 1, LARGEST_COUNT), ("size", self.meta.size, 1, _LARGEST_INDEX + 1)]
-        bounds += [(f"sizes of {split}", images, 1, LARGEST_COUNT) for split, images in self.sizes.items()]
+        largest = LARGEST_COUNT if self.guess is None else GUESSED - 1
+        bounds += [(f"sizes of {split}", images, 1, largest) for split, images in self.sizes.items()]
         bounds += [("seeds", seed, 0, (1 << 64) - 2) for seed in self.files]
         for name, value, low, high in bounds:
             if not low <= value <= high:
                 raise StoreDamaged(f"{name} of a packed table are {low:,} to {high:,}; got {value}.")
         if not self.files or not all(map(_SHA256.fullmatch, self.files.values())):
             raise StoreDamaged(f"files of a packed table are seeds with their sha256; got {dict(self.files)}.")
+        if self.guess is not None and not 0 <= self.guess <= 1:
+            raise StoreDamaged(f"the accuracy of guessing is 0 to 1; got {self.guess}.")
 
     def encode(self) -> str:
         """Return the text of the file."""
         record = {
-            "format": FORMAT,
+            "format": _FORMAT_OF_COUNTS if self.guess is None else FORMAT,
             "table": json.loads(self.meta.encode()),
             "epochs": self.epochs,
             "sizes": dict(self.sizes),
             "files": {str(seed): digest for seed, digest in self.files.items()},
             "made": dict(self.made),
+            **({} if self.guess is None else {"guess": self.guess}),
         }
         return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
 
@@ -111,6 +122,7 @@ class Description:
                 {split: int(record["sizes"][split]) for split in SPLITS},
                 {int(seed): str(digest) for seed, digest in sorted(record["files"].items(), key=lambda kv: int(kv[0]))},
                 {str(name): str(value) for name, value in record["made"].items()},
+                None if record.get("guess") is None else float(record["guess"]),
             )
         except StoreSchemaError:
             raise
@@ -259,7 +271,10 @@ class PackedTable:
     def _scaled(self, metric: str, values: NDArray[Any]) -> NDArray[np.float64]:
         numbers = values.astype(np.float64)
         split, _, kind = metric.partition("_")
-        return numbers / self._description.sizes[split] if kind == "accuracy" else numbers
+        if kind != "accuracy":
+            return numbers
+        counted, guess = numbers / self._description.sizes[split], self._description.guess
+        return counted if guess is None else np.where(values == GUESSED, guess, counted)
 
     def _fill_last_losses(self, metric: str, found: NDArray[np.float64]) -> None:
         """A training that diverged has for its last loss the last one that it knew."""

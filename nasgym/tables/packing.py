@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from nasgym.errors import InvalidSetting, StoreError, StoreFull
 from nasgym.results import SPLITS, Evaluation
 from nasgym.results_file import TableMeta
-from nasgym.tables.packed import DESCRIPTION, LARGEST_COUNT, Description, PackedTable, Rows, row_type, seed_file
+from nasgym.tables.packed import (
+    DESCRIPTION,
+    GUESSED,
+    LARGEST_COUNT,
+    Description,
+    PackedTable,
+    Rows,
+    row_type,
+    seed_file,
+)
 
 __all__ = ["pack_table"]
 
@@ -42,7 +51,8 @@ def pack_table(
         meta: What the table was made with.
         evaluations: Whole trainings with numbered seeds, accuracies and losses of all splits at every epoch.
         folder: Where it goes; made where it does not exist.
-        sizes: Images in the train, valid and test split; an accuracy is a count of them.
+        sizes: Images in the train, valid and test split; an accuracy is a count of them, or that of guessing from the
+            epoch on in which a training has diverged.
         made: How the trainings were made, such as the command. Versions, hardware and dates are added from the
             provenance of the evaluations.
 
@@ -57,11 +67,13 @@ def pack_table(
     for split in SPLITS:
         if not 0 < sizes[split] <= LARGEST_COUNT:
             raise InvalidSetting(f"a packed table counts up to 65,535 images a split; {split} has {sizes[split]}.")
-    epochs = rows[0].epochs
+    epochs, guess = rows[0].epochs, _guess(rows, sizes)
+    if guess is not None and GUESSED in sizes.values():
+        raise InvalidSetting(f"trainings that diverged have the accuracy {guess}, no count of {GUESSED:,} images.")
     seeds = sorted({_numbered(e) for e in rows})
-    arrays = {seed: _bytes(_packed([e for e in rows if e.seed == seed], epochs, sizes)) for seed in seeds}
+    arrays = {seed: _bytes(_packed([e for e in rows if e.seed == seed], epochs, sizes, guess)) for seed in seeds}
     files = {seed: hashlib.sha256(data).hexdigest() for seed, data in arrays.items()}
-    described = Description(meta, epochs, dict(sizes), files, {**_provenance(rows), **made})
+    described = Description(meta, epochs, dict(sizes), files, {**_provenance(rows), **made}, guess)
     named = {seed_file(seed, digest): arrays[seed] for seed, digest in files.items()}
     target = Path(folder)
     try:
@@ -81,25 +93,58 @@ def _numbered(evaluation: Evaluation) -> int:
     return evaluation.seed
 
 
-def _packed(evaluations: Sequence[Evaluation], epochs: int, sizes: Mapping[str, int]) -> Rows:
+def _guess(evaluations: Sequence[Evaluation], sizes: Mapping[str, int]) -> float | None:
+    """Return the accuracy of guessing that diverged trainings end with, if it is no count of images in every split."""
+    for evaluation in evaluations:
+        for split in SPLITS if evaluation.diverged else ():
+            series = evaluation.series.get(f"{split}_accuracy")
+            if series is not None and not _is_count(last := series.scaled[-1:], sizes[split]).all():
+                return float(last[0])
+    return None
+
+
+def _packed(evaluations: Sequence[Evaluation], epochs: int, sizes: Mapping[str, int], guess: float | None) -> Rows:
     rows: Rows = np.zeros(len(evaluations), dtype=row_type(epochs))
     for row, evaluation in zip(rows, evaluations, strict=True):
         row["index"] = evaluation.index
         for split in SPLITS:
-            row[f"{split}_accuracy"] = _counts(evaluation, f"{split}_accuracy", epochs, sizes[split])
-            row[f"{split}_loss"] = _losses(evaluation, f"{split}_loss", epochs)
+            losses = row[f"{split}_loss"] = _losses(evaluation, f"{split}_loss", epochs)
+            guessed = None if guess is None else np.where(np.isnan(losses), guess, np.nan)
+            row[f"{split}_accuracy"] = _counts(evaluation, f"{split}_accuracy", epochs, sizes[split], guessed)
     return rows
 
 
-def _counts(evaluation: Evaluation, metric: str, epochs: int, images: int) -> NDArray[np.int64]:
-    """Return accuracies as counts of images; raise `InvalidSetting` where that would lose anything."""
+def _counts(
+    evaluation: Evaluation, metric: str, epochs: int, images: int, guessed: NDArray[np.float64] | None
+) -> NDArray[np.int64]:
+    """Return accuracies as counts of images, or as guessed; raise `InvalidSetting` where that would lose anything.
+
+    Args:
+        evaluation: The training.
+        metric: Which accuracy.
+        epochs: Epochs of every training.
+        images: Images of the split.
+        guessed: The accuracy of guessing at the epochs in which the training had diverged, else NaN, ``float64[E]``.
+    """
     series = evaluation.series.get(metric)
     if series is None or series.epochs.tolist() != list(range(1, epochs + 1)):
         raise InvalidSetting(f"{_name(evaluation)} has no {metric} at each of the epochs 1..{epochs}.")
     counts = np.rint(series.scaled * images).astype(np.int64)
-    if (counts / images != series.scaled).any():
-        raise InvalidSetting(f"{_name(evaluation)} has a {metric} that is no count of {images} images.")
+    wrong = ~_is_count(series.scaled, images)
+    if guessed is not None:
+        counts = np.where(wrong & (series.scaled == guessed), GUESSED, counts)
+        wrong &= series.scaled != guessed
+    if wrong.any():
+        at = int(wrong.argmax())
+        raise InvalidSetting(
+            f"{_name(evaluation)} has at epoch {at + 1} the {metric} {series.scaled[at]}, which is no count of "
+            f"{images} images{', nor that of guessing' if evaluation.diverged else ''}."
+        )
     return counts
+
+
+def _is_count(accuracies: NDArray[np.float64], images: int) -> NDArray[np.bool_]:
+    return np.asarray(np.rint(accuracies * images) / images == accuracies)
 
 
 def _losses(evaluation: Evaluation, metric: str, epochs: int) -> NDArray[np.float64]:

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasgym.errors import InvalidSetting, StoreDamaged, StoreError, StoreFull, StoreSchemaError
-from nasgym.results import SPLITS, Series, TableKey
+from nasgym.results import SPLITS, Evaluation, Series, TableKey
+from nasgym.results_file import LARGEST_TABLE
 from nasgym.store import Store
 from nasgym.tables import PackedTable, embedded_table, pack_table
 from nasgym.tables.packed import row_type
@@ -257,7 +258,7 @@ def test_a_hostile_description_is_refused_by_name(packed: PackedTable, change: d
 def test_a_large_space_costs_no_memory(packed: PackedTable) -> None:
     path = packed.path / "table.json"
     record = json.loads(path.read_text())
-    record["table"]["size"] = 1 << 31
+    record["table"]["key"][0], record["table"]["size"] = "mine", LARGEST_TABLE
     path.write_text(json.dumps(record))
     tracemalloc.start()
     assert len(list(PackedTable(packed.path).scan())) == len(ROWS)
@@ -291,3 +292,52 @@ def test_a_damaged_table_is_not_merged(packed: PackedTable, tmp_path: Path) -> N
 def test_every_metric_but_seconds_is_in_a_row() -> None:
     fields = set(row_type(3).names or ())
     assert fields == {"index"} | {f"{s}_{kind}" for s in SPLITS for kind in ("accuracy", "loss")}
+
+
+@pytest.mark.parametrize("diverged_at", [1, 4, EPOCHS])
+def test_the_accuracy_of_guessing_is_kept_where_it_is_no_count(tmp_path: Path, diverged_at: int) -> None:
+    """A tenth of 3,001 images is no count; it is what a diverged training of ten classes has by definition."""
+    sizes = {**SIZES, "valid": 3001}
+    whole, lost = (_on(sizes, training(index, 0, at), 0.1) for index, at in ((2, None), (5, diverged_at)))
+    packed = pack_table(meta(), [whole, lost], tmp_path / "packed", sizes=sizes, made={})
+    assert json.loads((tmp_path / "packed" / "table.json").read_text())["guess"] == 0.1
+    for wanted in (whole, lost):
+        found = packed.get(wanted.index, 0)
+        assert found is not None and found.diverged == wanted.diverged
+        for split in SPLITS:
+            assert found.series[f"{split}_accuracy"] == wanted.series[f"{split}_accuracy"]
+        assert packed.values("valid_accuracy")[0, wanted.index] == wanted.valid_accuracy
+    again = PackedTable(tmp_path / "packed")
+    assert again.values("valid_accuracy", EPOCHS)[0, 5] == 0.1
+
+
+def test_another_accuracy_than_that_of_guessing_is_refused(tmp_path: Path) -> None:
+    sizes = {**SIZES, "valid": 3001}
+    one, other = (_on(sizes, training(index, 0, 4), guess) for index, guess in ((2, 0.1), (5, 0.3)))
+    with pytest.raises(
+        InvalidSetting, match="architecture 5, seed 0 has at epoch 4 the valid_accuracy 0.3, which is no"
+    ):
+        pack_table(meta(), [one, other], tmp_path / "packed", sizes=sizes, made={})
+    healthy = _on(sizes, training(7, 0), 0.1)
+    values = [*healthy.series["valid_accuracy"].values.tolist()[:-1], 0.1]
+    series = {**healthy.series, "valid_accuracy": Series.of(values, range(1, EPOCHS + 1), "fraction")}
+    with pytest.raises(
+        InvalidSetting, match="architecture 7.*at epoch 10 the valid_accuracy 0.1, which is no count of 3001"
+    ):
+        pack_table(meta(), [one, replace(healthy, series=series)], tmp_path / "packed", sizes=sizes, made={})
+
+
+def test_a_table_of_counts_stays_readable_by_older_versions(packed: PackedTable) -> None:
+    record = json.loads((packed.path / "table.json").read_text())
+    assert record["format"] == 1 and "guess" not in record
+
+
+def _on(sizes: dict[str, int], made: Evaluation, guess: float) -> Evaluation:
+    """A training on other numbers of images, with the accuracy of guessing where it had diverged."""
+    healthy = len(made.series["valid_loss"].values) if "valid_loss" in made.series else 0
+    series = dict(made.series)
+    for split in SPLITS:
+        counts = np.floor(made.series[f"{split}_accuracy"].values * sizes[split])
+        known = [*(counts[:healthy] / sizes[split]).tolist(), *[guess] * (EPOCHS - healthy)]
+        series[f"{split}_accuracy"] = Series.of(known, range(1, EPOCHS + 1), "fraction")
+    return replace(made, series=series)
