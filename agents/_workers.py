@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nasgym.task import Result, Task
 
-__all__ = ["Job", "keep_busy"]
+__all__ = ["Job", "keep_busy", "whole_rounds"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,3 +50,8 @@ def keep_busy(task: Task, ask: Callable[[], J], tell: Callable[[J, Result], None
         if result is None:
             return
         tell(running.pop(result.job), result)
+
+
+def whole_rounds(n: int, workers: int) -> int:
+    """Return the least multiple of the workers that is at least ``n``: a batch that leaves no worker idle."""
+    return -(-n // workers) * workers

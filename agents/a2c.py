@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import numpy as np
+
 from nasgym.agents._alone import alone
+from nasgym.agents._workers import whole_rounds
 from nasgym.agents.base import Agent, begin, check_settings, setting
 from nasgym.agents.ppo import TUNED
 from nasgym.task import Task
@@ -41,6 +44,9 @@ class A2C(Agent):
     def search(self, task: Task, seed: int) -> None:
         """Spend the task's budget."""
         rng = begin(task, seed)
+        replace(self, parallel=whole_rounds(self.parallel, task.workers))._search(task, rng)
+
+    def _search(self, task: Task, rng: np.random.Generator) -> None:
         with alone():
             from stable_baselines3 import A2C as Algorithm
 

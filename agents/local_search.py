@@ -19,7 +19,8 @@ class LocalSearch(Agent):
     """From a random architecture, evaluate neighbours in random order and move to a better one until there is none.
 
     Neighbours differ in one decision. At a local optimum the search starts again from a fresh draw. What was evaluated
-    in the run is remembered and not paid for twice, only a start is always evaluated.
+    in the run is remembered and not paid for twice, only a start is always evaluated. Several simulated workers take
+    one neighbour each, and the search moves to the best of those if it is better.
     """
 
     name: ClassVar[str] = "local_search"
@@ -58,7 +59,7 @@ class LocalSearch(Agent):
         self, task: Task, around: Genotypes, accuracy: float, seen: dict[int, float]
     ) -> tuple[Genotypes, float] | None:
         """Return the neighbour ``int8[1, num_decisions]`` to move to and its accuracy; None at a local optimum."""
-        at_once = len(around) if self.move == "best" else 1
+        at_once = len(around) if self.move == "best" else task.workers
         for first in range(0, len(around), at_once):
             group = around[first : first + at_once]
             keys = task.space.index(group).tolist()

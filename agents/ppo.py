@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from nasgym.agents._alone import alone
+from nasgym.agents._workers import whole_rounds
 from nasgym.agents.base import Agent, begin, check_settings, setting
 from nasgym.task import Task
 
@@ -53,6 +56,9 @@ class PPO(Agent):
     def search(self, task: Task, seed: int) -> None:
         """Spend the task's budget."""
         rng = begin(task, seed)
+        replace(self, parallel=whole_rounds(self.parallel, task.workers))._search(task, rng)
+
+    def _search(self, task: Task, rng: np.random.Generator) -> None:
         with alone():
             from nasgym.agents import _sb3  # brings torch
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nasgym.agents._workers import Job, keep_busy
 from nasgym.agents.base import Agent, begin, check_settings, setting
 from nasgym.spaces import Genotypes, Space
-from nasgym.task import Task
+from nasgym.task import Result, Task
 
 __all__ = ["Adam", "Baseline", "Reinforce", "sample"]
 
@@ -24,7 +25,9 @@ _PERCENT = 100.0  # the published reward is the accuracy in percent
 class Reinforce(Agent):
     """Sample each decision from its own softmax, and raise the log-probability of what beats a moving average.
 
-    One architecture per update, no entropy term. The answer of a run is the best architecture seen.
+    One architecture per update, no entropy term. The answer of a run is the best architecture seen. Several simulated
+    workers do not wait for each other: each result updates the logits when it is in, by the log-probability that its
+    architecture was drawn with.
     """
 
     name: ClassVar[str] = "reinforce"
@@ -61,14 +64,24 @@ class Reinforce(Agent):
         space = task.space
         logits = self.initial_scale * rng.standard_normal((space.num_decisions, int(space.choices.max())))
         optimiser, baseline = Adam(self.learning_rate, logits.shape), Baseline(self.momentum)
-        while not task.exhausted:
+
+        def ask() -> SampledJob:
             genotype, score = sample(space, logits, rng)
-            outcome = task.evaluate(genotype)
-            if not outcome.counted[0]:
-                return
-            reward = _PERCENT * float(outcome.accuracies[0])
+            return SampledJob(genotype[0], score=score)
+
+        def tell(job: SampledJob, result: Result) -> None:
+            reward = _PERCENT * result.accuracy
             advantage = reward - baseline.update(reward)
-            logits -= optimiser.step(-advantage * score)  # loss: the sum over decisions of -log p * advantage
+            logits[...] -= optimiser.step(-advantage * job.score)  # loss: the sum over decisions of -log p * advantage
+
+        keep_busy(task, ask, tell)
+
+
+@dataclass(frozen=True, eq=False)
+class SampledJob(Job):
+    """A job and the gradient of its log-probability by the logits it was drawn from."""
+
+    score: Floats = field(kw_only=True)
 
 
 def sample(space: Space, logits: Floats, rng: np.random.Generator) -> tuple[Genotypes, Floats]:

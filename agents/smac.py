@@ -19,6 +19,7 @@ from nasgym.task import Result, Task
 
 __all__ = ["SMAC"]
 
+_LEAVES = 2**14  # of a tree, more than a search has evaluations
 _NO_LIMIT = 10**6  # trials that the library may ask for: the task's budget ends the search
 
 
@@ -61,12 +62,10 @@ class SMAC(Agent):
 
     def _search(self, task: Task, rng: np.random.Generator) -> None:
         needed("smac", "smac")
-        from joblib import parallel_config
         from smac.main.exceptions import ConfigurationSpaceExhaustedException
         from smac.runhistory.dataclasses import TrialValue
 
-        # The library writes what it did, which the task has already; its forests are too small for threads.
-        with tempfile.TemporaryDirectory() as folder, parallel_config(backend="sequential"):
+        with tempfile.TemporaryDirectory() as folder:  # the library writes what it did, which the task has already
             optimiser = self._optimiser(task, int(rng.integers(2**31)), folder)
 
             def ask() -> TrialJob:
@@ -95,14 +94,51 @@ class SMAC(Agent):
         return Facade(
             scenario,
             _not_called,
-            model=Facade.get_model(scenario, n_trees=self.trees),
-            acquisition_maximizer=Facade.get_acquisition_maximizer(scenario, challengers=self.challengers),
+            model=_forest(scenario, self.trees),
+            acquisition_maximizer=_ordered(Facade.get_acquisition_maximizer(scenario, challengers=self.challengers)),
             random_design=Facade.get_random_design(scenario, probability=self.random_fraction),
             intensifier=Facade.get_intensifier(scenario, max_config_calls=self.repeats),
             initial_design=Facade.get_initial_design(scenario, n_configs=self.initial, max_ratio=1.0),
             logging_level=False,
             overwrite=True,
         )
+
+
+def _forest(scenario: Any, trees: int) -> Any:
+    """Return the forest of the facade, with memory for as many leaves as there may be evaluations.
+
+    The facade's own allows a million leaves, and scikit-learn clears memory for all of them at every fit of a tree:
+    half of a search. The trees that grow are the same. They are too small for threads.
+    """
+    from smac.model.random_forest import RandomForest
+
+    return RandomForest(
+        configspace=scenario.configspace,
+        instance_features=scenario.instance_features,
+        seed=scenario.seed,
+        n_trees=trees,
+        log_y=True,
+        ratio_features=1.0,
+        min_samples_split=2,
+        min_samples_leaf=1,
+        max_leaf_nodes=_LEAVES,
+        n_jobs=1,
+    )
+
+
+def _ordered(maximiser: Any) -> Any:
+    """Give the maximiser's local search its starts in an order that is the same in every process.
+
+    The library takes them from a set of values that hash by their text, which Python salts anew in each process.
+    """
+    local = maximiser._local_search
+    starts = local._get_init_points_from_previous_configs
+
+    def ordered(*args: Any, **kwargs: Any) -> Any:
+        return sorted(starts(*args, **kwargs), key=lambda choices: tuple(choices.get_array()))
+
+    local._get_init_points_from_previous_configs = ordered
+    return maximiser
 
 
 @dataclass(frozen=True, eq=False)
