@@ -32,6 +32,7 @@ class StoredResults:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._runs: dict[tuple[int, int, int], Run] = {}
+        self._parameters: dict[int, int] = {}
 
     @cached_property
     def epochs(self) -> tuple[int, ...]:
@@ -55,14 +56,16 @@ class StoredResults:
         if found is None and (evaluation := self._evaluation(*key)) is not None:
             if len(self._runs) >= _KEPT:
                 self._runs.clear()
+                self._parameters.clear()
             found = self._runs[key] = _run(evaluation)
+            self._parameters[index] = round(float(evaluation.series["params"].values[0]) * _MILLION)
         return found
 
     def parameters(self, index: int) -> int:
-        """Return the trainable parameters of a module that has trainings, as the first of them tells."""
-        every = (self._evaluation(index, epochs, 0) for epochs in self.epochs)
-        first = next(evaluation for evaluation in every if evaluation is not None)
-        return round(float(first.series["params"].values[0]) * _MILLION)
+        """Return the trainable parameters of a module that has trainings, as the one tells that was read first."""
+        if index not in self._parameters:
+            any(self.run(index, epochs, 0) for epochs in self.epochs)
+        return self._parameters[index]
 
     def _evaluation(self, index: int, epochs: int, repeat: int) -> Evaluation | None:
         if not 0 <= repeat < REPEATS:
