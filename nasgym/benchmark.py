@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -17,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasgym.charging import Charges
-from nasgym.errors import InvalidSetting, MissingResult, UnknownName
+from nasgym.errors import InvalidSetting, MissingResult, StoreError, UnknownName
 from nasgym.recipes import RECIPES
 from nasgym.results import METRICS, Evaluation, Seed, mean
 from nasgym.spaces import Genotypes, Indices, Space
-from nasgym.store import Columns, Store, TableKey
+from nasgym.store import Columns, Store, TableKey, put_or_rescue
 from nasgym.views import AGGREGATE, SeedPolicy, TableView, check_seed_policy, shared
 
 __all__ = ["AGGREGATE", "Benchmark", "OnMissing", "SeedPolicy", "TableView", "TrainFunction", "check_seed_policy"]
@@ -243,11 +244,13 @@ class Benchmark:
                     "another process trains architecture %d, seed %d of %s: waiting for it", index, seed, self.key
                 )
             waiting = True
+        described = self.store.meta(self.key)
         try:
             trained = train(self.space.from_index([index])[0], seed)
-            self.store.put(self.key, [trained], on_conflict="keep")  # a result that came in meanwhile is as good
+            put_or_rescue(self.store, described, [trained])
         finally:
-            self.store.release(self.key, index, seed)
+            with suppress(StoreError):  # what ended this is the error to tell
+                self.store.release(self.key, index, seed)
         self._views.clear()
         return self.store.get(self.key, index, seed) or trained
 

@@ -6,6 +6,7 @@ from nasgym.store.columns import Columns
 from nasgym.store.layered import open_store
 from nasgym.store.layout import Cell
 from nasgym.store.location import default_path
+from nasgym.store.rescue import put_or_rescue
 from nasgym.store.store import Store
 from nasgym.store.tables import Encoded, OnConflict, TableInfo
 from nasgym.store.transfer import MergeReport
@@ -22,4 +23,5 @@ __all__ = [
     "TableMeta",
     "default_path",
     "open_store",
+    "put_or_rescue",
 ]

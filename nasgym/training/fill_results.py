@@ -14,7 +14,7 @@ from urllib.parse import quote
 from nasgym.errors import TableMismatch
 from nasgym.results import Evaluation
 from nasgym.results_file import ResultsWriter, TableMeta, read_results
-from nasgym.store import Cell, Store
+from nasgym.store import Cell, Store, put_or_rescue
 
 __all__ = ["Failure", "FailureLog", "FileResults", "FillResults", "StoreResults"]
 
@@ -133,8 +133,8 @@ class StoreResults:
         return self.store.claim_all(self.table.key, cells, _CLAIM_SECONDS)
 
     def put(self, evaluations: Iterable[Evaluation]) -> None:
-        """Put results into the table."""
-        self.store.put(self.table.key, evaluations, on_conflict="keep")
+        """Put results into the table; where the disk is full they go into a file that the error names."""
+        put_or_rescue(self.store, self.table, evaluations)
 
     def release(self, cells: Iterable[Cell]) -> None:
         """Give up claims."""

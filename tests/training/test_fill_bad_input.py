@@ -65,7 +65,10 @@ def test_a_disk_that_fills_up_keeps_what_was_stored(store: Store) -> None:
     kept = store.cells(KEY)
     assert 2 <= len(kept) < len(MANY) and set(MANY[:2]) <= set(kept)
     assert store.verify() == []
-    assert _counts(_fill(StoreResults(store), MANY)) == (40, len(kept), 40 - len(kept), 0, 0)
+    (rescued,) = store.path.parent.glob("nasgym-rescued-*")  # what was trained and found no room
+    store.merge(rescued)
+    assert len(store.cells(KEY)) == len(kept) + 1
+    assert _counts(_fill(StoreResults(store), MANY)) == (40, len(kept) + 1, 39 - len(kept), 0, 0)
 
 
 def test_a_file_of_results_on_a_full_disk_keeps_what_was_written(tmp_path: Path) -> None:
