@@ -68,7 +68,7 @@ def _read_plain(messages: list[bytes], digits: int, out: Metrics, which: NDArray
     good = (entries["head"] == (0x0A, _ENTRY)).all(axis=(1, 2)) & (
         entries["points"]["tag"] == [tag << 3 | _FIXED64 for tag in range(1, 6)]
     ).all(axis=(1, 2))
-    good &= (rows["tags"] == (2 << 3 | _VARINT, 3 << 3 | _FIXED64)).all(axis=1)
+    good &= (rows["tag_2"] == 2 << 3 | _VARINT) & (rows["tag_3"] == 3 << 3 | _FIXED64)
     good &= (more == [1] * (digits - 1) + [0]).all(axis=1)
     out.points[which] = entries["points"]["value"]
     out.parameters[which] = ((rows["digits"] & 0x7F).astype(np.int64) << 7 * np.arange(digits)).sum(axis=1)
@@ -79,14 +79,14 @@ def _read_plain(messages: list[bytes], digits: int, out: Metrics, which: NDArray
 def _row(digits: int) -> np.dtype[np.void]:
     point = np.dtype([("tag", "u1"), ("value", "<f8")])
     entry = np.dtype([("head", "u1", (2,)), ("points", point, (5,))])
-    end = MOMENTS * entry.itemsize
     return np.dtype(
-        {
-            "names": ["entries", "tags", "digits", "total"],
-            "formats": [(entry, (MOMENTS,)), ("u1", (2,)), ("u1", (digits,)), "<f8"],
-            "offsets": [0, end, end + 1, end + digits + 2],
-        }
-        | {"itemsize": end + digits + 10}
+        [
+            ("entries", entry, (MOMENTS,)),
+            ("tag_2", "u1"),
+            ("digits", "u1", (digits,)),
+            ("tag_3", "u1"),
+            ("total", "<f8"),
+        ]
     )
 
 

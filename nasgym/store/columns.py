@@ -11,16 +11,19 @@ import struct
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nasgym import compact
 from nasgym.errors import StoreDamaged
-from nasgym.results import Evaluation, Seed
+from nasgym.results import Evaluation, Seed, decode
 from nasgym.store.layout import seed_number, seed_of
 
-__all__ = ["STORED", "Column", "Columns", "align", "blank", "fill", "gather"]
+__all__ = ["STORED", "Column", "Columns", "align", "blank", "fill", "gather", "gather_records"]
 
+Whole: TypeAlias = Sequence[int] | NDArray[np.int64]
 STORED = "\0stored"
 """The internal column that holds 1 where there is an evaluation and NaN elsewhere."""
 COLUMN_VERSION = 1
@@ -129,11 +132,28 @@ def gather(
     return indices, seeds, values, names
 
 
-def fill(column: Column, indices: Sequence[int], seeds: Sequence[int], values: Sequence[float]) -> None:
+def gather_records(
+    records: Sequence[bytes], metrics: Sequence[tuple[str, int | None]]
+) -> tuple[Whole, Whole, Mapping[tuple[str, int | None], Sequence[float] | NDArray[np.float64]], set[str]]:
+    """Do what `gather` does for records that are still bytes: many of the published form at once."""
+    many = compact.decode_many(records)
+    if many is None:
+        return gather(map(decode, records), metrics)
+    values = {
+        (metric, epoch): many.value(metric, epoch)
+        if metric in compact.SERIES
+        else np.full(len(many), 1.0 if metric == STORED else np.nan)
+        for metric, epoch in metrics
+    }
+    return many.index, many.seed, values, set(compact.SERIES)
+
+
+def fill(column: Column, indices: Whole, seeds: Whole, values: Sequence[float] | NDArray[np.float64]) -> None:
     """Write values at (seed number, index) into a column, which gets rows for new seeds."""
-    align(column, sorted({*column.seeds, *seeds}))
-    if len(indices):
-        rows = np.searchsorted(np.array(column.seeds, dtype=np.uint64), np.array(seeds, dtype=np.uint64))
+    numbers = np.array(seeds, dtype=np.uint64)
+    align(column, sorted({*column.seeds, *np.unique(numbers).tolist()}))
+    if len(numbers):
+        rows = np.searchsorted(np.array(column.seeds, dtype=np.uint64), numbers)
         column.values[rows, np.asarray(indices, dtype=np.int64)] = values
 
 

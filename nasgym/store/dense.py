@@ -6,8 +6,10 @@ reader takes the column and looks up those few evaluations. Columns and lists ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -16,7 +18,7 @@ from nasgym.errors import StoreDamaged, UnknownName
 from nasgym.results import METRICS, Evaluation, TableKey, decode
 from nasgym.results_file import TableMeta
 from nasgym.store import layout
-from nasgym.store.columns import STORED, Column, Columns, blank, fill, gather, public
+from nasgym.store.columns import STORED, Column, Columns, blank, fill, gather, gather_records, public
 from nasgym.store.environment import Transaction
 from nasgym.store.layout import TableState
 
@@ -38,6 +40,7 @@ REFRESH_AFTER = 512
 """Columns are rewritten when more evaluations than this have changed since."""
 STORE_FROM = 256
 """Smaller tables get no stored columns: reading their evaluations is as quick."""
+_BLOCK = 8192  # evaluations that are in memory at once
 
 
 def state_of(txn: Transaction, number: int) -> TableState:
@@ -93,15 +96,17 @@ def rebuilt(
     txn: Transaction, number: int, meta: TableMeta, wanted: Sequence[Wanted], state: TableState
 ) -> dict[Wanted, Column]:
     """Return columns made from all evaluations; raises `UnknownName` for a metric that none of them has."""
-    evaluations = _evaluations(txn, number)
-    indices, seeds, values, names = gather(evaluations, wanted)
-    columns = {}
-    for metric, epoch in wanted:
-        if metric not in METRICS and metric not in names and metric != STORED:
-            raise UnknownName("metric", metric, {*METRICS, *names})
-        column = columns[metric, epoch] = blank(meta.size)
-        column.generation = state.generation
-        fill(column, indices, seeds, values[metric, epoch])
+    columns = {metric: replace(blank(meta.size), generation=state.generation) for metric in wanted}
+    names: set[str] = set()
+    records = (data for _, data in layout.items(txn, layout.table_key(b"r", number)))
+    while block := [bytes(data) for data in islice(records, _BLOCK)]:
+        indices, seeds, values, found = gather_records(block, wanted)
+        names |= found
+        for metric, column in columns.items():
+            fill(column, indices, seeds, values[metric])
+    for name, _ in wanted:
+        if name not in METRICS and name not in names and name != STORED:
+            raise UnknownName("metric", name, {*METRICS, *names})
     return columns
 
 
@@ -160,11 +165,6 @@ def _evaluation(txn: Transaction, number: int, index: int, seed: int) -> Evaluat
     if data is None:
         raise StoreDamaged(f"architecture {index} is listed as changed but has no evaluation.")
     return decode(bytes(data))
-
-
-def _evaluations(txn: Transaction, number: int) -> Iterator[Evaluation]:
-    for _, data in layout.items(txn, layout.table_key(b"r", number)):
-        yield decode(bytes(data))
 
 
 def disagreements(txn: Transaction, number: int, meta: TableMeta) -> list[str]:

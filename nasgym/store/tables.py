@@ -146,6 +146,7 @@ def put_rows(
 ) -> tuple[int, TableState]:
     """Put evaluations into a table; return how many changed it and its state afterwards."""
     state = TableState.decode(txn.get(layout.table_key(b"s", number)))
+    claimed = next(layout.keys(txn, layout.table_key(b"l", number)), None) is not None
     changed: list[tuple[int, int]] = []
     new = 0
     for row in rows:
@@ -157,7 +158,8 @@ def put_rows(
             continue
         new += old is None
         txn.put(key, row.data)
-        txn.delete(layout.cell_key(b"l", number, row.index, row.seed))
+        if claimed:
+            txn.delete(layout.cell_key(b"l", number, row.index, row.seed))
         changed.append((row.index, layout.seed_number(row.seed)))
     if changed:
         state = _note_changes(txn, number, state, changed, new)
