@@ -184,7 +184,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             _published("nats-sss-90", 90, 1, _NATS_SSS_SOURCE),
             *map(_nb101, (4, 12, 36, 108)),
             _digits("cluttered-digits-10", 8, "chosen for this project, see docs/cluttered-digits.md"),
-            _digits("nb101-digits", 16, "chosen for this project, see docs/nb101.md"),
+            _digits("nb101-digits", 12, "chosen for this project, see docs/nb101.md"),
         )
     }
 )

@@ -1,0 +1,172 @@
+"""Calibrate the recipe of nb101 cells on the embedded data set: does it rank them, and at what cost?
+
+Trains random cells of nb101-5 with several seeds under the settings below, by the compiled kernels on one thread each,
+and prints how well one seed ranks the cells like another. Every training is appended to the CSV file at once; started
+again, it goes on where it was.
+
+    python benchmarks/nb101_digits.py run --settings final --cells 60 --seeds 2 --jobs 2
+    python benchmarks/nb101_digits.py report
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from nasgym.recipes import Recipe, default_recipe, get_recipe
+from nasgym.spaces import NB101
+
+if TYPE_CHECKING:
+    from nasgym.training.bundle import BundleTrainer
+
+DATASET = "cluttered-digits"
+SPACE = NB101(5)
+CELL_SEED = 0
+TABLE = Path(__file__).resolve().with_suffix(".csv")
+COLUMNS = ("setting", "cell", "seed", "train", "valid", "test", "diverged", "cpu_seconds", "valid_by_epoch")
+
+Job = tuple[str, int, int]
+Floats = NDArray[np.float64]
+
+FINAL = get_recipe(default_recipe(DATASET, SPACE.name))
+
+
+def _setting(**changes: object) -> Recipe:
+    return replace(FINAL, **changes)  # type: ignore[arg-type]
+
+
+SETTINGS: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "final": FINAL,
+        "8 channels": _setting(channels=8),
+        "16 channels": _setting(channels=16),
+        "rate 0.1": _setting(learning_rate=0.1),
+        "rate 0.05": _setting(learning_rate=0.05),
+    }
+)
+
+
+def cells(count: int) -> list[int]:
+    """Return the first ``count`` different indices of a seeded random draw."""
+    drawn = np.random.default_rng(CELL_SEED).integers(0, SPACE.size, 4 * count)
+    return list(dict.fromkeys(drawn.tolist()))[:count]
+
+
+def train(job: Job) -> tuple[object, ...]:
+    """Train one cell with one seed and return a row of the table; trainers are kept between calls."""
+    import torch
+
+    from nasgym.training.bundle import BundleTrainer
+
+    torch.set_num_threads(1)
+    name, index, seed = job
+    if name not in _TRAINERS:
+        _TRAINERS[name] = BundleTrainer(SPACE, DATASET, SETTINGS[name], device="cpu", engine="compiled")
+    start = time.process_time()
+    (result,) = _TRAINERS[name].train([(SPACE.from_index([index])[0], seed)])
+    seconds = time.process_time() - start
+    by_epoch = " ".join(f"{a:.4f}" for a in result.series["valid_accuracy"].values)
+    accuracies = (result.train_accuracy, result.valid_accuracy, result.test_accuracy)
+    return (*job, *(f"{a:.4f}" for a in accuracies if a is not None), int(result.diverged), f"{seconds:.2f}", by_epoch)
+
+
+_TRAINERS: dict[str, BundleTrainer] = {}
+
+
+def run(settings: Iterable[str], count: int, seeds: int, jobs: int, table: Path) -> None:
+    """Train what the table misses, seed by seed, and append each row as soon as it is there."""
+    done = {(row["setting"], int(row["cell"]), int(row["seed"])) for row in _rows(table)}
+    wanted = [(s, cell, seed) for s in settings for seed in range(seeds) for cell in cells(count)]
+    missing = [job for job in wanted if job not in done]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool, table.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if not done:
+            writer.writerow(COLUMNS)
+        for row in pool.map(train, missing):
+            writer.writerow(row)
+            file.flush()
+
+
+def _rows(table: Path) -> Iterator[dict[str, str]]:
+    if table.is_file():
+        with table.open(newline="") as file:
+            yield from csv.DictReader(file)
+
+
+def matrix(table: Path, setting: str, column: str) -> Floats:
+    """Return a column of the cells that have every seed of a setting, ``float64[cells, seeds]``."""
+    found: dict[int, dict[int, float]] = {}
+    for row in _rows(table):
+        if row["setting"] == setting:
+            found.setdefault(int(row["cell"]), {})[int(row["seed"])] = float(row[column])
+    seeds = max((len(by_seed) for by_seed in found.values()), default=0)
+    return np.array([[by_seed[s] for s in sorted(by_seed)] for by_seed in found.values() if len(by_seed) == seeds])
+
+
+def report(table: Path) -> None:
+    """Print every setting in the table."""
+    for name in dict.fromkeys(row["setting"] for row in _rows(table)):
+        valid, test, fitted = (matrix(table, name, column) for column in ("valid", "test", "train"))
+        seconds, diverged = matrix(table, name, "cpu_seconds"), matrix(table, name, "diverged")
+        print(f"\n{name}: {len(valid)} cells, {valid.shape[1]} seeds, {int(diverged.sum())} diverged")
+        for split, a in (("valid", valid), ("test", test), ("train", fitted)):
+            print(f"  {split} accuracy, mean over seeds: {_spread(a.mean(axis=1))}")
+        print(f"  CPU seconds of one training: mean {seconds.mean():.2f}, largest {seconds.max():.2f}")
+        print(f"  valid with test: rho {spearmanr(valid.mean(axis=1), test.mean(axis=1))[0]:.3f}")
+        if valid.shape[1] > 1:
+            _print_noise(valid)
+            _print_epochs(table, name)
+
+
+def _print_noise(valid: Floats) -> None:
+    means = valid.mean(axis=1)
+    for part, a in (("all", valid), ("upper half", valid[means >= np.median(means)])):
+        noise = a.var(axis=1, ddof=1).mean() ** 0.5
+        rho = spearmanr(a[:, 0], a[:, 1])[0]
+        print(f"  {part}: rho of seed 0 with seed 1 {rho:.3f}, standard deviation of a seed {noise:.4f}")
+
+
+def _print_epochs(table: Path, name: str) -> None:
+    """Print how seed 0 after each epoch ranks the cells like seed 1 at the end."""
+    rows = [row for row in _rows(table) if row["setting"] == name]
+    final = {row["cell"]: float(row["valid"]) for row in rows if row["seed"] == "1"}
+    early = {row["cell"]: row["valid_by_epoch"].split() for row in rows if row["seed"] == "0"}
+    shared = sorted(final.keys() & early.keys())
+    curves, last = np.array([early[c] for c in shared], dtype=np.float64), np.array([final[c] for c in shared])
+    print("  rho by epoch:", " ".join(f"{spearmanr(curve, last)[0]:.2f}" for curve in curves.T))
+
+
+def _spread(values: Floats) -> str:
+    low, quarter, middle, three, high = np.quantile(values, [0, 0.25, 0.5, 0.75, 1])
+    return f"{low:.3f} to {high:.3f}, quartiles {quarter:.3f} {middle:.3f} {three:.3f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("do", choices=("run", "report"))
+    parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=["final"], metavar="NAME")
+    parser.add_argument("--cells", type=int, default=60)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--table", type=Path, default=TABLE)
+    chosen = parser.parse_args()
+    if chosen.do == "run":
+        run(chosen.settings, chosen.cells, chosen.seeds, chosen.jobs, chosen.table)
+    else:
+        report(chosen.table)
+
+
+if __name__ == "__main__":
+    main()
