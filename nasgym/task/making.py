@@ -74,7 +74,8 @@ def make_task(
 
     Raises:
         UnknownName: No space, data set, recipe or protocol has that name.
-        InvalidSetting: The protocol is one of another search space.
+        InvalidSetting: The protocol is one of another search space; or there is no such device here, where missing
+            results are to be trained.
         InvalidBudget: The budget or ``max_evaluations`` is not above zero.
         TableMismatch: A folder's images are not those that its table was made with.
     """
@@ -122,6 +123,8 @@ def make_benchmark(
     store = store if isinstance(store, Store) else open_store(store)
     key = TableKey(space.name, dataset, recipe)
     check_images(store, key)
+    if on_missing == "train":
+        _check_device(device)
     train = _LazyTrainer(space, key, store, device, on_epoch) if on_missing == "train" else None
     prepare = None if train is None else train.prepare
     return Benchmark(space, key, store, on_missing=on_missing, train=train, share_equal=share_equal, prepare=prepare)
@@ -132,6 +135,14 @@ def _parse(name: str) -> tuple[Space, str]:
     if not slash or not dataset:
         raise UnknownName("task", name, task_names(), "A task is written space/dataset.")
     return get_space(space), check_dataset(dataset)
+
+
+def _check_device(name: str) -> None:
+    """Raise `InvalidSetting` for a device that is not here; torch is imported only for one that is named."""
+    if name not in ("auto", "cpu"):
+        from nasgym.training.devices import resolve_device
+
+        resolve_device(name)
 
 
 class _LazyTrainer:
