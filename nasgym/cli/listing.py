@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -45,7 +45,7 @@ def agents(
 
 
 def tasks(store: StorePath = None) -> None:
-    """List what can be searched, under which protocols, and what is stored of it.
+    """List what can be searched, under which protocols, and what is stored of it; that of which most is comes first.
 
     \b
     Example:
@@ -56,13 +56,15 @@ def tasks(store: StorePath = None) -> None:
     from nasgym.task import PROTOCOLS, task_names
 
     opened, rows = open_store(store), []
-    for name in task_names():
+    stored = {name: _stored_rows(opened, name) for name in task_names()}
+    for name in sorted(stored, key=lambda name: -stored[name].rows):
         space, _, dataset = name.partition("/")
         source = (
             "any folder of images, one sub-folder per class" if is_image_folder(dataset) else DATASETS[dataset].source
         )
-        rows.append([name, default_recipe(dataset, space), f"{_stored_rows(opened, name):,}", source])
-    show.table(["task", "default recipe", "stored", "data"], rows)
+        embedded = f"{stored[name].embedded:,}" if stored[name].embedded else "—"
+        rows.append([name, default_recipe(dataset, space), f"{stored[name].rows:,}", embedded, source])
+    show.table(["task", "default recipe", "stored", "embedded", "data"], rows)
     typer.echo()
     protocols = [[p.name, _budgets(p.budgets), p.source] for p in PROTOCOLS.values()]
     show.table(["protocol", "budget in simulated seconds", "source"], protocols)
@@ -95,9 +97,19 @@ def info(store: StorePath = None) -> None:
     show.table(["table", "rows", "embedded", "architectures", "seeds", "best valid %", "best test %", "made"], rows)
 
 
-def _stored_rows(store: Store, task: str) -> int:
-    """Return how many evaluations are stored for a task, over all recipes."""
-    return sum(store.info(key).rows for key in store.keys() if f"{key.space}/{key.dataset}" == task)
+class _Stored(NamedTuple):
+    """How many evaluations there are of a task, over all recipes, and how many of them are embedded."""
+
+    rows: int
+    embedded: int
+
+
+def _stored_rows(store: Store, task: str) -> _Stored:
+    from nasgym.tables import embedded_table
+
+    keys = [key for key in store.keys() if f"{key.space}/{key.dataset}" == task]
+    bases = [base for base in map(embedded_table, keys) if base is not None]
+    return _Stored(sum(store.info(key).rows for key in keys), sum(int(base.stored().sum()) for base in bases))
 
 
 def _budgets(budgets: object) -> str:

@@ -13,6 +13,7 @@ import pytest
 import nasgym
 from nasgym.agents import agent_names
 from nasgym.store import Store, TableKey
+from nasgym.tables import embedded_keys, embedded_table
 from nasgym.task import PROTOCOLS, task_names
 from tests.cli.conftest import ROOT, Run, Spawn
 from tests.study.samples import TASK, write_agent
@@ -60,6 +61,21 @@ def test_tasks_and_protocols_are_listed(run: Run, filled: Path) -> None:
         assert any(line.startswith(name) for line in said.splitlines())
     (row,) = [line for line in said.splitlines() if line.startswith(f"{TASK} ")]
     assert "32,250" in row  # two tables of 15,625 and 1,000 second seeds
+    names = [line.split()[0] for line in said.splitlines() if line.split()[:1] and line.split()[0] in task_names()]
+    assert names[0] == TASK and sorted(names) == sorted(task_names()), "what has results comes first"
+
+
+def test_tasks_say_what_is_embedded(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NASGYM_EMBEDDED", "1")
+    lines = run("tasks", "--store", tmp_path / "store").stdout.splitlines()
+    (head,) = [line for line in lines if line.startswith("task ")]
+    column = head.index("embedded")
+    counts = {line.split()[0]: line[column:].split()[0] for line in lines if line.split("/")[0] in ("nb201", "nb101")}
+    for name, count in counts.items():
+        keys = [key for key in embedded_keys() if f"{key.space}/{key.dataset}" == name]
+        rows = sum(int(embedded_table(key).stored().sum()) for key in keys)  # type: ignore[union-attr]
+        assert count == (f"{rows:,}" if rows else "—")
+    assert counts["nb201/cluttered-digits"] != "—"
 
 
 def test_info_shows_what_is_stored(run: Run, filled: Path) -> None:
