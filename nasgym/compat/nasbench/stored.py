@@ -10,7 +10,7 @@ from nasgym.compact import TOOL
 from nasgym.compat.nasbench.results import Run
 from nasgym.importers.nasbench101 import REPEATS, TABLES
 from nasgym.results import Evaluation
-from nasgym.spaces import Indices
+from nasgym.spaces import NB101, Indices
 from nasgym.store import Store
 
 __all__ = ["StoredResults"]
@@ -42,12 +42,12 @@ class StoredResults:
 
     def indices(self) -> Indices:
         """Return the modules that have trainings, ascending."""
-        found = np.zeros(0, dtype=np.int64)
+        known = np.zeros(NB101().size, dtype=np.bool_)
         for epochs in self.epochs:
             columns = self.store.columns(TABLES[epochs], ["valid_accuracy"])
             rows = [row for row, seed in enumerate(columns.seeds) if seed in range(REPEATS)]
-            found = np.union1d(found, np.flatnonzero(columns.stored[rows].any(axis=0)))
-        return found
+            known |= columns.stored[rows].any(axis=0)
+        return np.flatnonzero(known)
 
     def run(self, index: int, epochs: int, repeat: int) -> Run | None:
         """Return one training of a module, remembered, or None where there is none."""
