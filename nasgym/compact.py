@@ -106,7 +106,9 @@ def encode_many(trainings: Trainings, source: str) -> list[bytes]:
         numbers = getattr(trainings, name)
         if len(numbers) and not 0 <= numbers.min() <= numbers.max() <= most:
             raise InvalidSetting(f"{name} of such trainings is 0 to {most}; got {numbers.min()} to {numbers.max()}.")
-    fits = _bits_equal(trainings.curves.astype(np.float32).astype(np.float64), trainings.curves)
+    with np.errstate(all="ignore"):  # of numbers that do not fit
+        narrow = trainings.curves.astype(np.float32)
+    fits = _bits_equal(narrow.astype(np.float64), trainings.curves)
     records: list[bytes] = [b""] * len(trainings)
     for wide in (False, True):
         which = np.flatnonzero(fits != wide)
@@ -152,7 +154,7 @@ def form(
     if epochs < 2 or epochs % 2 or any(not 0 <= number <= _MOST[name] for name, number in whole.items()):
         return None
     millions = curves["params"][0]
-    if len(millions) != 1 or not 0 <= millions[0] * _MILLION <= _MOST["parameters"]:
+    if len(millions) != 1 or not 0 <= millions[0] <= _MOST["parameters"] / _MILLION:
         return None
     parameters = round(float(millions[0]) * _MILLION)
     for name, (values, when, unit) in curves.items():

@@ -128,11 +128,12 @@ def import_nasbench101(
         TableMismatch: A table of the store was made with another recipe or space.
     """
     path = Path(path)
+    source = path.name.encode("utf-8", "replace").decode()
     counts, metas = _Counts(), {epochs: _meta(epochs) for epochs in EPOCHS}
     for records in read_records(path):
         batch, fault = _good_part(records, counts)
         if batch is not None:
-            content = _content(batch, counts.repeats(batch), path.name, metas)
+            content = _content(batch, counts.repeats(batch), source, metas)
             counts.add(batch, store.put_encoded(content, on_conflict=on_conflict))
         if fault is not None:
             raise InvalidArchive(

@@ -86,9 +86,10 @@ def _read_json(at: int, record: bytes) -> _Text:
         raise BadRecord(at, f"it was trained for {epochs} epochs; published trainings have {EPOCHS}")
     try:
         metrics = binascii.a2b_base64(coded.replace("\n", ""), strict_mode=True)
-        return _Text((name.encode(), matrix.encode(), operations.encode()), epochs, metrics)
     except ValueError as error:
         raise BadRecord(at, f"its metrics are no base64 ({error})") from error
+    name, matrix, operations = (text.encode("utf-8", "replace") for text in (name, matrix, operations))
+    return _Text((name, matrix, operations), epochs, metrics)
 
 
 def _check(epochs: NDArray[np.int64], metrics: Metrics) -> None:
