@@ -18,6 +18,8 @@ __all__ = ["Bracket", "BracketJob", "climb", "hyperband_sizes", "rungs"]
 def rungs(task: Task, eta: int, min_epochs: int) -> list[int]:
     """Return the epochs of each rung, rising: the whole training divided by powers of ``eta``, rounded.
 
+    Where shorter trainings are tables of their own, there is a rung for each of those lengths, whatever ``eta`` is.
+
     Args:
         task: The task.
         eta: The ratio between rungs, at least 2.
@@ -34,6 +36,8 @@ def rungs(task: Task, eta: int, min_epochs: int) -> list[int]:
         )
     if min_epochs > whole:
         raise InvalidSetting(f"min_epochs must be at most {whole}, a whole training on {task.name}; got {min_epochs}.")
+    if task.lengths:
+        return [epochs for epochs in task.lengths if epochs >= min_epochs]
     highest = 0
     while min_epochs * eta ** (highest + 1) <= whole:
         highest += 1

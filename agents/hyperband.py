@@ -27,7 +27,11 @@ class Hyperband(Agent):
     source: ClassVar[str] = "Li et al., Hyperband, JMLR 2018, algorithm 1"
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
-        {"nats": {"eta": 3, "min_epochs": 1}, "nb101": {"eta": 3, "min_epochs": 4}}
+        {
+            "nats": {"eta": 3, "min_epochs": 1},
+            "nb101": {"eta": 3, "min_epochs": 4},
+            "nb201-2020": {"eta": 16, "min_epochs": 12},  # 12 and 200 epochs, the budgets of that BOHB
+        }
     )
 
     eta: int = setting(3, "Ratio of epochs, and of architectures, from rung to rung (Li et al., 2018).", low=2)

@@ -111,6 +111,11 @@ class Task:
         return self.protocol.epoch or self.benchmark.epochs
 
     @property
+    def lengths(self) -> tuple[int, ...]:
+        """Epochs that trainings have, rising, the whole ones last; empty where any part of a whole one will do."""
+        return (*sorted(self._shorter), *([self.epochs] if self.epochs else [])) if self._shorter else ()
+
+    @property
     def seconds(self) -> float:
         """Simulated seconds so far."""
         return self.clock.now

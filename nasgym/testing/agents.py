@@ -6,6 +6,7 @@ import pickle
 import random
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,12 +14,13 @@ from nasgym.agents import Agent, get_agent
 from nasgym.results import Seed
 from nasgym.spaces import Space
 from nasgym.store import Columns, Store, TableKey
-from nasgym.task import SimulatedClock, Task
+from nasgym.task import PROTOCOLS, SimulatedClock, Task
 from nasgym.testing.tasks import synthetic_task
 
 __all__ = ["check_agent"]
 
 _SECONDS = 10.0
+_OVERSHOOTING = replace(PROTOCOLS["plain"], overshoot=True)
 _PATIENCE = 2_000  # questions after the end before the check gives up: a batch of environments asks many times
 
 
@@ -27,8 +29,9 @@ def check_agent(agent: Agent | str, *, space: str | Space = "nb201", evaluations
 
     It spends the whole budget and stops there, stops at ``max_evaluations`` where there is no budget, copes with
     a refused evaluation, is determined by its seed, reads no test metric, and leaves the global random generators as
-    they were. All that on one simulated worker, and the budget's end also on three. An agent that ends with its answer
-    (``settles``) need not spend the budget, but must evaluate something.
+    they were. All that on one simulated worker; on three, under a protocol that lets evaluations end after the budget,
+    no more than one of each worker does. An agent that ends with its answer (``settles``) need not spend the budget,
+    but must evaluate something.
 
     Args:
         agent: The agent, or its spec as for `nasgym.agents.get_agent`.
@@ -46,7 +49,8 @@ def check_agent(agent: Agent | str, *, space: str | Space = "nb201", evaluations
     _check_seeded(tested, space, first, seed, budget)
     tight = _run(tested, synthetic_task(space, seconds=_SECONDS, budget=budget - 1.0), seed)
     _check_spent(tested, tight, "a refused evaluation at the budget's edge: evaluations were lost")
-    _run(tested, synthetic_task(space, seconds=_SECONDS, budget=budget - 1.0, workers=3), seed)
+    late = synthetic_task(space, seconds=_SECONDS, budget=budget - 1.0, workers=3, protocol=_OVERSHOOTING)
+    _check_edge(_run(tested, late, seed))
     limited = _run(tested, synthetic_task(space, budget=None, max_evaluations=evaluations), seed)
     if _settles(tested):
         assert 1 <= limited.evaluations <= evaluations, f"max_evaluations={evaluations}: {limited.evaluations}"
@@ -65,6 +69,12 @@ def _check_spent(agent: Agent, task: Task, says: str) -> None:
         return
     spent = float(task.trajectory.arrays().seconds.sum())
     assert task.budget - spent < _SECONDS, f"{task.evaluations} evaluations took {spent} of {task.budget} s: {says}"
+
+
+def _check_edge(task: Task) -> None:
+    """Raise where more than the last evaluation of a worker ends after the budget."""
+    late = int((task.trajectory.arrays().finished > task.budget).sum())
+    assert late <= task.workers, f"{late} evaluations of {task.workers} workers ended after the budget"
 
 
 class _WatchedClock(SimulatedClock):

@@ -7,19 +7,27 @@ import numpy as np
 import pytest
 
 from nasgym.agents import agent_class, agent_names, describe, get_agent
-from nasgym.errors import InvalidBudget, InvalidSetting, UnsuitableTask
+from nasgym.errors import InvalidBudget, InvalidSetting, MissingResult, UnsuitableTask
 from nasgym.spaces import get_space, space_names
 from nasgym.testing import check_agent, check_space, synthetic_task
 
 NAMES = agent_names()
-SLOW = ("smac",)  # half a minute for a search of each space; the tiny one is quick
-QUICK = {"weight sharing": {"epochs": 1, "candidates": 3, "clock": "operations"}}
-"""Settings of a family, where an agent has them, with which a search takes moments; conftest.py leaves few images."""
+EVALUATIONS = 25
+QUICK = {
+    "weight sharing": {"epochs": 1, "candidates": 3, "clock": "operations"},
+    "predictor": {"members": 5},
+    "smac": {"initial": 5, "challengers": 50},
+    "ppo": {"epochs": 2},
+    "maskable_ppo": {"epochs": 2},
+    "dqn": {"updates": 2},
+}
+"""Settings of a family, where an agent has them, or of an agent, with which a search takes moments; of weight sharing
+conftest.py leaves few images too."""
 
 
 def quick(name):
     known = {item.name for item in describe(agent_class(name)).settings}
-    settings = QUICK.get(agent_class(name).family, {})
+    settings = {**QUICK.get(agent_class(name).family, {}), **QUICK.get(name, {})}
     return get_agent(name, **{key: value for key, value in settings.items() if key in known})
 
 
@@ -31,18 +39,13 @@ def serves(name, space):
     return True
 
 
-SERVED = [
-    pytest.param(name, space, marks=[pytest.mark.slow] if name in SLOW else [])
-    for name in NAMES
-    for space in space_names()
-    if serves(name, get_space(space))
-]
+SERVED = [(name, space) for name in NAMES for space in space_names() if serves(name, get_space(space))]
 REFUSED = [(name, space) for name in NAMES for space in space_names() if not serves(name, get_space(space))]
 
 
 @pytest.mark.parametrize(("name", "space"), SERVED)
 def test_every_agent_keeps_the_rules_on_every_space_that_it_serves(name, space):
-    check_agent(quick(name), space=space)
+    check_agent(quick(name), space=space, evaluations=EVALUATIONS)
 
 
 @pytest.mark.parametrize(("name", "space"), REFUSED)
@@ -53,7 +56,7 @@ def test_on_other_spaces_an_agent_says_why_not(name, space):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if agent_class(name).family != "weight sharing"])
 def test_every_agent_copes_with_decisions_that_differ_and_constrain_each_other(name, tiny_space):
-    check_agent(name, space=tiny_space)
+    check_agent(quick(name), space=tiny_space, evaluations=EVALUATIONS)
 
 
 def test_the_tiny_space_is_a_space(tiny_space):
@@ -103,6 +106,34 @@ def test_a_single_evaluation_is_a_budget_too(name):
     assert task.evaluations == 1
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_budget_below_one_evaluation_has_no_answer_and_is_no_error(name):
+    task = synthetic_task(budget=0.5, seconds=10.0)  # even one epoch of ten takes a second
+    quick(name).search(task, 0)
+    assert (task.evaluations, task.incumbent, task.running) == (0, None, 0)
+    assert task.exhausted
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_trainings_that_diverged_are_bad_evaluations_and_no_end(name):
+    """A diverged training has the accuracy of guessing; here most have, so that models see nothing but equal ones."""
+    task = synthetic_task(budget=250.0, accuracy=lambda rows: np.where(rows[:, 0] == 1, 0.6, 0.1))
+    quick(name).search(task, 0)
+    assert task.evaluations == 1 if quick(name).settles else task.remaining < 10.0
+    assert task.running == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_result_that_is_missing_ends_the_search_with_an_error_that_names_it(name):
+    """No agent goes on as if nothing had happened: the study records the failed run, and loses no other."""
+    task = synthetic_task(accuracy=lambda rows: np.full(len(rows), np.nan))
+    before = random.getstate(), np.random.get_state()[1].tolist()
+    with pytest.raises(MissingResult, match="does not know valid_accuracy of architecture"):
+        quick(name).search(task, 0)
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before
+    assert task.evaluations == 0
+
+
 @pytest.mark.parametrize(
     ("name", "settings", "says"),
     [
@@ -134,6 +165,10 @@ class Bad:
             random.random()
         if self.fault == "unseeded":
             rng = np.random.default_rng()
+        if self.fault == "peeks":
+            task.benchmark.view(("test_accuracy",))
+        if self.fault == "reads a record":
+            task.benchmark.query(0)
         while not task.exhausted:
             if self.fault == "lazy" and task.evaluations > 10:
                 return
@@ -151,6 +186,8 @@ class Bad:
         ("ignores its seed", "different seeds gave the same search"),
         ("lazy", "simulated seconds left"),
         ("endless", "goes on after task.exhausted"),
+        ("peeks", "reads test_accuracy: test metrics are for the study"),
+        ("reads a record", "a record with a test metric"),
     ],
 )
 def test_the_check_catches_an_agent_that_breaks_a_rule(fault, says):

@@ -43,6 +43,14 @@ def test_rungs_are_the_whole_training_divided_by_powers(epoch, eta, least, expec
     assert rungs(task, eta, least) == expected
 
 
+def test_lengths_of_their_own_are_the_rungs():
+    """NAS-Bench-101: separate trainings of 4, 12, 36 and 108 epochs; three times as long each, but 1 is none."""
+    task = make_task("nb101/cifar10", protocol="nb101", on_missing="error")
+    assert task.lengths == (4, 12, 36, 108) and synthetic_task().lengths == ()
+    assert rungs(task, 3, 1) == rungs(task, 2, 4) == [4, 12, 36, 108]
+    assert rungs(task, 3, 12) == [12, 36, 108]
+
+
 def test_rungs_of_the_published_budgets():
     task = make_task("nb201/cifar10", recipe="nb201-12", on_missing="error")
     assert rungs(task, 3, 1) == [1, 4, 12]  # NATS-Bench: 1 to 12
