@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from heapq import merge
 from pathlib import Path
@@ -15,7 +15,6 @@ from nasgym.errors import StoreError
 from nasgym.results import Evaluation, Seed, TableKey
 from nasgym.results_file import TableMeta
 from nasgym.store.columns import Columns
-from nasgym.store.environment import MAP_SIZE
 from nasgym.store.layout import Cell, seed_number, seed_of
 from nasgym.store.store import Store
 from nasgym.store.tables import Encoded, OnConflict, TableInfo, check_same
@@ -172,10 +171,6 @@ class LayeredStore(Store):
         """Write tables into one portable file; None: those in which the store has something of its own."""
         return super().export(path, Store.keys(self) if keys is None else keys)
 
-    def __reduce__(self) -> tuple[Callable[..., Store], tuple[Path, bool, int]]:
-        """Pickle the path and the options, not the handle."""
-        return _reopened, (self.path.absolute(), self.readonly, self._map_size)
-
     def __repr__(self) -> str:
         """Return the path and the mode."""
         return f"open_store({str(self.path)!r}{', readonly=True' if self.readonly else ''})"
@@ -208,10 +203,6 @@ class LayeredStore(Store):
     def _holds(self, key: TableKey) -> bool:
         """Tell whether the store itself has a table of that name."""
         return super().__contains__(key)
-
-
-def _reopened(path: Path, readonly: bool, map_size: int = MAP_SIZE) -> Store:
-    return LayeredStore(path, readonly=readonly, map_size=map_size)
 
 
 def _without_embedded(target: TableKey | TableMeta, rows: Sequence[Encoded]) -> Content:

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
-from nasgym.errors import InvalidSetting, StoreError, StoreFull, StoreReadOnly
+from nasgym.errors import InvalidSetting, StoreFull, StoreReadOnly
 from nasgym.results import Evaluation, Seed, TableKey, decode
 from nasgym.results_file import ResultsWriter, TableMeta
 from nasgym.store import claims, dense, layout, tables
 from nasgym.store.checks import problems_of
 from nasgym.store.columns import Columns
 from nasgym.store.dropping import drop_evaluations, drop_table
-from nasgym.store.environment import MAP_SIZE, Environment, Transaction, acquire, release
+from nasgym.store.environment import Transaction
+from nasgym.store.handle import StoreHandle
 from nasgym.store.layout import Cell
-from nasgym.store.location import default_path
 from nasgym.store.pages import page_problem
-from nasgym.store.tables import OnConflict, TableInfo
+from nasgym.store.tables import Encoded, OnConflict, TableInfo
 from nasgym.store.transfer import Content, MergeReport, is_packed, of_file, of_packed
 
 __all__ = ["Store"]
 
-T = TypeVar("T")
 _SCAN = 1024  # evaluations per transaction of a scan
 
 
-class Store:
+class Store(StoreHandle):
     """Evaluations by table, architecture and seed, on one LMDB directory.
 
     Every method is one short transaction: what it returns was true at one moment, and what it wrote is on the disk
@@ -48,18 +45,6 @@ class Store:
         StoreError: A read-only store that does not exist. On first use, here and in every method: `StoreDamaged`,
             `StoreSchemaError` (written by a newer version), `StoreFull` or `StoreReadOnly` (on writes).
     """
-
-    def __init__(self, path: Path | str | None = None, *, readonly: bool = False, map_size: int = MAP_SIZE) -> None:
-        if map_size < 1 << 16:
-            raise InvalidSetting(f"map_size is at least {1 << 16} bytes; got {map_size}.")
-        self.path = default_path() if path is None else Path(path)
-        self.readonly = readonly
-        self._map_size = map_size
-        self._environment: Environment | None = None
-        self._numbers: dict[TableKey, tuple[int, TableMeta]] = {}
-        self._owner: claims.Owner | None = None
-        if readonly and not (self.path / "data.mdb").is_file():
-            raise StoreError(f"there is no store at {self.path}: check the path, or import results into it first.")
 
     # Tables
 
@@ -166,7 +151,7 @@ class Store:
         return self._commit([(meta, tables.encoded(evaluations)) for meta, evaluations in content], on_conflict)
 
     def put_encoded(
-        self, content: Iterable[tuple[TableMeta, Sequence[tables.Encoded]]], *, on_conflict: OnConflict = "error"
+        self, content: Iterable[tuple[TableMeta, Sequence[Encoded]]], *, on_conflict: OnConflict = "error"
     ) -> dict[TableKey, int]:
         """Do what `put_tables` does with records that are bytes already, by the million.
 
@@ -365,35 +350,6 @@ class Store:
         written = self._commit(content, on_conflict)
         return MergeReport(sum(len(rows) for _, rows in content), written, damage)
 
-    def close(self) -> None:
-        """Give the environment back; the next use opens it again."""
-        environment, self._environment = self._environment, None
-        if environment is not None:
-            release(environment)
-
-    def __enter__(self) -> Store:
-        """Return the store itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the store."""
-        self.close()
-
-    def __del__(self) -> None:
-        """Close the store."""
-        if getattr(self, "_environment", None) is not None:
-            self.close()
-
-    def __reduce__(self) -> tuple[Callable[..., Store], tuple[Path, bool, int]]:
-        """Pickle the path and the options, not the handle."""
-        return _reopened, (self.path.absolute(), self.readonly, self._map_size)
-
-    def __repr__(self) -> str:
-        """Return the path and the mode."""
-        return f"Store({str(self.path)!r}{', readonly=True' if self.readonly else ''})"
-
     def _commit(self, content: Sequence[Content], on_conflict: OnConflict, refresh: bool = True) -> dict[TableKey, int]:
         """Put evaluations into tables in one transaction, and then see to their columns."""
         tables.check_on_conflict(on_conflict)
@@ -433,43 +389,3 @@ class Store:
             return list(islice(layout.items(txn, prefix, start), _SCAN))
 
         return self._read(work)
-
-    def _find(self, txn: Transaction, key: TableKey, remember: bool = False) -> tuple[int, TableMeta] | None:
-        """Return a table's number and description.
-
-        Committed ones are remembered while they exist: number and size never change, recipe and fingerprint may still
-        become known.
-        """
-        found = self._numbers.get(key)
-        if found is None or txn.get(layout.table_key(b"t", found[0])) is None:  # it may have been dropped since
-            self._numbers.pop(key, None)
-            found = tables.find(txn, key)
-        if found is not None and remember:
-            self._numbers[key] = found
-        return found
-
-    def _found(self, txn: Transaction, key: TableKey, remember: bool = False) -> tuple[int, TableMeta]:
-        return self._find(txn, key, remember) or tables.existing(txn, key)
-
-    def _read(self, work: Callable[[Transaction], T], buffers: bool = False) -> T:
-        return self._open().read(work, buffers)
-
-    def _write(self, work: Callable[[Transaction], T], expected_bytes: int = 0) -> T:
-        if self.readonly:
-            raise StoreReadOnly(f"the store {self.path} was opened for reading only: open it with readonly=False.")
-        return self._open().write(work, expected_bytes)
-
-    def _open(self) -> Environment:
-        if self._environment is None:
-            self._environment = acquire(self.path, not self.readonly, self._map_size)
-        return self._environment
-
-    def _own(self) -> claims.Owner:
-        """Return who this store object is; another one after a fork."""
-        if self._owner is None or self._owner.pid != os.getpid():
-            self._owner = claims.Owner()
-        return self._owner
-
-
-def _reopened(path: Path, readonly: bool, map_size: int) -> Store:
-    return Store(path, readonly=readonly, map_size=map_size)

@@ -81,8 +81,9 @@ def test_a_file_of_results_on_a_full_disk_keeps_what_was_written(tmp_path: Path)
     assert len(rows) == len(set(rows)), "a cell came twice"
 
 
-def test_a_disk_that_is_full_and_then_read_only(tmp_path: Path) -> None:
-    """A real disk of its own, where the tests may mount one."""
+def test_a_disk_that_is_full_and_then_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real disk of its own, where the tests may mount one; what was trained is kept on another."""
+    monkeypatch.chdir(tmp_path)
     with _small_disk(tmp_path / "disk", 1 << 20) as disk:
         with Store(disk / "store", map_size=1 << 16) as store:
             _fill(StoreResults(store), MANY[:4])
@@ -90,7 +91,7 @@ def test_a_disk_that_is_full_and_then_read_only(tmp_path: Path) -> None:
             with suppress(OSError), (disk / "ballast").open("wb", buffering=0) as ballast:
                 while ballast.write(bytes(4096)):
                     pass
-            with pytest.raises(StoreFull):
+            with pytest.raises(StoreFull, match=f"is kept in {tmp_path}"):
                 _fill(StoreResults(store), MANY, members=1)
             kept = list(store.scan(KEY))
             assert [e for e in kept if e in before] == before and len(kept) < len(MANY)
