@@ -2,8 +2,9 @@
 
     python benchmarks/fill.py                       # both ways, each at several numbers of processes and threads
     python benchmarks/fill.py --layouts 2x1 --repeats 5
+    python benchmarks/fill.py --space nb101-5
 
-Random cells of nb201/cluttered-digits are trained whole, by the recipe of the table. A layout PxT is P processes of T
+Random cells of nb201/cluttered-digits (or nb101-5) are trained whole, by the recipe of the table. A layout PxT is P processes of T
 threads each. Everything that happens once (imports, the data set, compilation, a first training) comes before the clock
 starts. The ways and layouts take turns, so that a machine with other work treats them alike; each is repeated, and the
 medians count. CPU seconds per cell stand beside the cells per second: they change less where a machine is shared.
@@ -24,9 +25,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-DATASET, RECIPE = "cluttered-digits", "cluttered-digits-10"
+DATASET = "cluttered-digits"
 WAYS = ("eager", "compiled", "stacked")
-WARM_CELL = 11472
+SPACES = ("nb201", "nb101-5")
+WARM_CELL = 1000
 
 
 class Layout(NamedTuple):
@@ -55,18 +57,18 @@ class Run(NamedTuple):
 _train: Callable[[Sequence[int]], None]
 
 
-def _start(way: str, threads: int, ready: Barrier) -> None:
+def _start(name: str, way: str, threads: int, ready: Barrier) -> None:
     """Prepare a worker: import, load, compile, train once."""
     global _train
     import torch
 
-    from nasgym.recipes import get_recipe
-    from nasgym.spaces import NB201
+    from nasgym.recipes import default_recipe, get_recipe
+    from nasgym.spaces import get_space
     from nasgym.training import load_dataset
     from nasgym.training.bundle import BundleTrainer
 
     torch.set_num_threads(threads)
-    space, recipe = NB201(), get_recipe(RECIPE)
+    space, recipe = get_space(name), get_recipe(default_recipe(DATASET, name))
     data = load_dataset(DATASET, image_size=recipe.image_size)
     bundles = BundleTrainer(space, DATASET, recipe, device="cpu", data=data, engine=way)  # type: ignore[arg-type]
 
@@ -84,13 +86,13 @@ def _work(indices: Sequence[int]) -> float:
     return time.process_time() - start
 
 
-def measure(way: str, layout: Layout, cells: Sequence[int], bundle: int) -> Run:
+def measure(space: str, way: str, layout: Layout, cells: Sequence[int], bundle: int) -> Run:
     """Train all cells once and return the speed."""
     size = 1 if way == "eager" else bundle
     chunks = [cells[at : at + size] for at in range(0, len(cells), size)]
     context = get_context("spawn")
     ready = context.Barrier(layout.processes + 1)
-    with context.Pool(layout.processes, _start, (way, layout.threads, ready)) as pool:
+    with context.Pool(layout.processes, _start, (space, way, layout.threads, ready)) as pool:
         ready.wait()
         start = time.perf_counter()
         cpu = pool.map(_work, chunks, chunksize=1)
@@ -98,11 +100,11 @@ def measure(way: str, layout: Layout, cells: Sequence[int], bundle: int) -> Run:
     return Run(len(cells) / elapsed, sum(cpu) / len(cells))
 
 
-def sample_cells(count: int, seed: int) -> list[int]:
+def sample_cells(space: str, count: int, seed: int) -> list[int]:
     """Return random cells of the space, of all kinds, as a table has them."""
-    from nasgym.spaces import NB201
+    from nasgym.spaces import get_space
 
-    return [int(i) for i in np.random.default_rng(seed).choice(NB201().size, count, replace=False)]
+    return [int(i) for i in np.random.default_rng(seed).choice(get_space(space).size, count, replace=False)]
 
 
 def hardware() -> str:
@@ -119,6 +121,7 @@ def hardware() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     cores = os.cpu_count() or 1
+    parser.add_argument("--space", choices=SPACES, default=SPACES[0])
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["eager", "compiled"])
     parser.add_argument("--layouts", nargs="+", type=Layout.parse, default=[Layout(cores, 1), Layout(1, cores)])
     parser.add_argument("--cells", type=int, default=12)
@@ -126,13 +129,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
-    cells = sample_cells(chosen.cells, chosen.seed)
-    print(f"{hardware()}\n{len(cells)} random cells, {RECIPE}, {chosen.repeats} repeats, medians")
+    cells = sample_cells(chosen.space, chosen.cells, chosen.seed)
+    print(f"{hardware()}\n{len(cells)} random cells of {chosen.space}, {chosen.repeats} repeats, medians")
     runs: dict[tuple[str, Layout], list[Run]] = {}
     for _ in range(chosen.repeats):
         for way in chosen.ways:
             for layout in chosen.layouts:
-                run = measure(way, layout, cells, chosen.bundle)
+                run = measure(chosen.space, way, layout, cells, chosen.bundle)
                 runs.setdefault((way, layout), []).append(run)
     report(runs)
 

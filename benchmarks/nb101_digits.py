@@ -49,9 +49,8 @@ def _setting(**changes: object) -> Recipe:
 
 SETTINGS: Mapping[str, Recipe] = MappingProxyType(
     {
-        "final": FINAL,
+        "final": FINAL,  # 12 channels, a rate of 0.2
         "8 channels": _setting(channels=8),
-        "16 channels": _setting(channels=16),
         "rate 0.1": _setting(learning_rate=0.1),
         "rate 0.05": _setting(learning_rate=0.05),
     }

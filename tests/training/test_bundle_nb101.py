@@ -21,6 +21,7 @@ from nasgym.training.bundle import BundleTrainer
 from nasgym.training.bundle_compiler import load_kernels
 from nasgym.training.bundle_native import NativeNetwork, lanes_of
 from nasgym.training.bundle_nb101 import nb101_program
+from nasgym.training.bundle_writer import Op
 
 MakeRecipe = Callable[..., Recipe]
 SMALL = NB101(5)
@@ -124,6 +125,26 @@ def test_a_program_holds_the_weights_that_the_network_has() -> None:
         spans = sorted((p.at, p.at + int(np.prod(p.shape))) for p in program.parameters.values())
         assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
         assert spans[-1][1] <= len(program.state)
+
+
+def test_counted_operations_are_those_of_the_program() -> None:
+    """What the cost model counts is what is computed, in each of three cells."""
+    macro = Macro(channels=12, cells_per_stage=1, classes=3, in_channels=1, resolution=8)
+    for row in _rows(40):
+        (cell,) = SMALL.canonical_cells(row[None])
+        program = nb101_program(cell, macro, 32)
+        weights = [name for name in program.parameters if name.endswith("conv.weight")]
+        of_kernel = [program.parameters[name].shape[-1] for name in weights if ".operations." in name]
+        ops = program.evaluate
+        found = {
+            "conv3x3-bn-relu": of_kernel.count(3),
+            "conv1x1-bn-relu": of_kernel.count(1),
+            "maxpool3x3": int((ops[:, 0] == Op.MAXIMUM).sum()) - 2,  # two lie between stages
+            "projection": sum(".projections." in name for name in weights),
+            "sum": int((ops[ops[:, 0] == Op.COPY][:, 4] != 0).sum() + (ops[ops[:, 0] == Op.CONV][:, 10] != 0).sum()),
+        }
+        expected = dict(zip(SMALL.operation_names(), SMALL.computed_operations(row[None])[0].tolist(), strict=True))
+        assert found == {name: 3 * expected[name] for name in found}, SMALL.to_str(row[None])
 
 
 @needs_compiler
