@@ -3,8 +3,8 @@
 Pickle is a language of small steps over a stack, and a file may ask for any function of any module. This machine knows
 the steps that the official files take, and of functions only those in `_GLOBALS`, none of which is called: ordered
 dictionaries and numpy's float64 are made here, and weights are skipped, so that neither torch nor the memory for them
-is needed. Everything else is refused by name. What one architecture may take is bounded (`_STEPS`, `_BYTES`,
-`_SKIPPED`), and so is what it may refer back to (`nasgym.importers.pickle_memo`).
+is needed. Everything else is refused by name. What one architecture may take is bounded (`_STEPS`, and its bytes in
+`nasgym.importers.pickle_bytes`), and so is what it may refer back to (`nasgym.importers.pickle_memo`).
 """
 
 from __future__ import annotations
@@ -19,21 +19,14 @@ from typing import Any, Final
 import numpy as np
 
 from nasgym.errors import InvalidArchive
+from nasgym.importers.pickle_bytes import AHEAD, PickleBytes
 from nasgym.importers.pickle_memo import Memo
 from nasgym.importers.pickle_values import GLOBALS, LEFT_OUT, DType, Global, build, called
 
 __all__ = ["LEFT_OUT", "PickleMachine"]
 
-_AHEAD = 1 << 16  # bytes that are at hand when a step begins; no run of items is longer than a buffer
-_CHUNK = 1 << 20
 _STEPS = 400_000
 """Steps per architecture, a run of items being one; the published ones take 2,000, and 130,000 with weights."""
-_BYTES = 16 << 20
-"""Bytes of pickle per architecture without weights; the published ones take a third of a million."""
-_SKIPPED = 256 << 20
-"""Bytes of weights per architecture; the published ones take up to 110 million."""
-_LONGEST = 1 << 16  # a text
-_LONGEST_BYTES = 256  # a number; longer ones are weights
 _DEPTH = 64
 _WATCHED = "arch2infos"
 _NAMES = {ord(op.code): op.name for op in pickletools.opcodes}
@@ -50,7 +43,7 @@ _EPOCH_ITEM = np.dtype([("k", "u1"), ("key", "u1"), ("g", "u1"), ("value", ">f8"
 _OLD_ITEM = np.dtype([("j", "u1"), ("key", "<u4"), ("g", "u1"), ("value", ">f8")])
 
 
-class PickleMachine:
+class PickleMachine(PickleBytes):
     """Reads one pickle.
 
     Args:
@@ -60,20 +53,15 @@ class PickleMachine:
     """
 
     def __init__(self, read: Callable[[int], bytes], where: str, *, stream: bool = False) -> None:
-        self._read, self._where, self._stream = read, where, stream
-        self._data, self._at, self._ended = b"", 0, False
+        super().__init__(read, where)
+        self._stream = stream
         self._stack: list[Any] = []
         self._outer: list[list[Any]] = []
         self._memo = Memo(where)
         self._watched: object = None
         self._frame: object = None  # the stack while items of the watched dictionary are put on it
         self._ready: list[tuple[object, object]] = []
-        self._steps = self._used = self._skipped = 0
-
-    @property
-    def rest(self) -> bytes:
-        """What was read ahead and not used: the bytes after the pickle."""
-        return self._data[self._at :]
+        self._steps = 0
 
     def load(self) -> Any:
         """Return what is pickled; raises `InvalidArchive`."""
@@ -89,7 +77,7 @@ class PickleMachine:
         """
         try:
             while True:
-                if len(self._data) - self._at < _AHEAD and not self._ended:
+                if len(self._data) - self._at < AHEAD and not self._ended:
                     self._refill()
                 self._steps += 1
                 if self._steps > _STEPS:
@@ -112,64 +100,6 @@ class PickleMachine:
             if isinstance(error, InvalidArchive):
                 raise
             raise self._fault(f"it takes a wrong step ({type(error).__name__})") from None
-
-    def _fault(self, what: str) -> InvalidArchive:
-        return InvalidArchive(f"{self._where} is no official file as published: {what}. Download it again.")
-
-    # Bytes
-
-    def _refill(self) -> None:
-        """Read until enough is at hand or the file ends; a read may give less than was asked for."""
-        pieces = [self._data[self._at :]]
-        at_hand = len(pieces[0])
-        while at_hand < _AHEAD and not self._ended:
-            more = self._read(_CHUNK)
-            self._ended = not more
-            self._used += len(more)
-            at_hand += len(more)
-            pieces.append(more)
-        if self._used > _BYTES + 2 * _CHUNK:
-            raise self._fault(f"one architecture takes more than {_BYTES:,} bytes")
-        self._data, self._at = b"".join(pieces), 0
-
-    def _take(self, count: int) -> bytes:
-        if count > _LONGEST:
-            raise self._fault(f"a text of {count:,} bytes")
-        end = self._at + count
-        if end > len(self._data):
-            raise self._fault("it is cut off")
-        found = self._data[self._at : end]
-        self._at = end
-        return found
-
-    def _number(self, form: struct.Struct) -> Any:
-        found = form.unpack_from(self._data, self._at)[0]
-        self._at += form.size
-        return found
-
-    def _line(self) -> str:
-        end = self._data.index(b"\n", self._at, self._at + 256)
-        found = self._data[self._at : end].decode("ascii")
-        self._at = end + 1
-        return found
-
-    def _bytes(self, count: int) -> None:
-        """Put bytes on the stack, or a sign that they were left out, if they are weights."""
-        if count <= _LONGEST_BYTES:
-            return self._stack.append(self._take(count))
-        self._skipped += count
-        if self._skipped > _SKIPPED:
-            raise self._fault(f"the weights of one architecture take more than {_SKIPPED:,} bytes")
-        ahead = min(count, len(self._data) - self._at)
-        self._at += ahead
-        self._used -= ahead
-        missing = count - ahead
-        while missing:
-            found = len(self._read(min(missing, _CHUNK)))
-            if not found:
-                raise self._fault("it is cut off")
-            missing -= found
-        return self._stack.append(LEFT_OUT)
 
     # Items handed out
 
@@ -378,9 +308,9 @@ def _steps() -> Mapping[int, _Step]:
         "BINFLOAT": lambda m: m._stack.append(m._number(_F64)),
         "SHORT_BINUNICODE": machine._short_text,
         "BINUNICODE": lambda m: m._stack.append(m._take(m._number(_U32)).decode("utf-8", "surrogatepass")),
-        "SHORT_BINBYTES": lambda m: m._bytes(m._number(_U8)),
-        "BINBYTES": lambda m: m._bytes(m._number(_U32)),
-        "BINBYTES8": lambda m: m._bytes(m._number(_U64)),
+        "SHORT_BINBYTES": lambda m: m._stack.append(m._bytes(m._number(_U8))),
+        "BINBYTES": lambda m: m._stack.append(m._bytes(m._number(_U32))),
+        "BINBYTES8": lambda m: m._stack.append(m._bytes(m._number(_U64))),
         "EMPTY_DICT": machine._empty_dict,
         "EMPTY_LIST": lambda m: m._stack.append([]),
         "EMPTY_SET": lambda m: m._stack.append(set()),
