@@ -18,6 +18,7 @@ from nasgym.study.statistics import (
     interquartile_mean,
     mean,
     mean_interval,
+    mean_ranks,
     probability_of_improvement,
     std,
 )
@@ -106,6 +107,7 @@ class Summary:
         failed: Runs that did not.
         quantities: By name, the scores in the order of the protocol.
         better: How probable a run of it beats one of the study's first agent, ties counting half; NaN if unknown.
+        rank: Among all agents of the study by the first score, 1 for the best, see `mean_ranks`; NaN if unknown.
     """
 
     agent: str
@@ -113,6 +115,7 @@ class Summary:
     failed: int
     quantities: Mapping[str, Quantity]
     better: float
+    rank: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +162,11 @@ def _analyse_task(study: StudyRuns, spec: TaskSpec) -> TaskReport:
     times = np.linspace(0.0, task.budget if by_seconds else min(last, task.budget), _GRID)
     curves = tuple(_curve(runs, tables[0], times) for runs in sets)
     failed = [sum((f.task, f.agent) == (runs.task, runs.agent) for f in study.failures) for runs in sets]
-    summaries = tuple(_summary(f, finals[0], tables[0], n) for f, n in zip(finals, failed, strict=True))
+    sign = 1.0 if tables[0].rises else -1.0
+    ranks = mean_ranks([sign * f.scores[tables[0].score.name] for f in finals])
+    summaries = tuple(
+        _summary(f, finals[0], tables[0], n, rank) for f, n, rank in zip(finals, failed, ranks.tolist(), strict=True)
+    )
     return TaskReport(spec, task, tables, finals, curves, summaries)
 
 
@@ -183,12 +190,12 @@ def _curve(runs: RunSet, table: ScoreTable, times: NDArray[np.float64]) -> Curve
     return Curve(times, scores, mean(complete), mean_interval(complete), np.abs(table.best - mean(complete)))
 
 
-def _summary(finals: Finals, first: Finals, table: ScoreTable, failed: int) -> Summary:
+def _summary(finals: Finals, first: Finals, table: ScoreTable, failed: int, rank: float) -> Summary:
     columns = {**finals.scores, "regret": finals.regret, "seen": finals.seen}
     columns["evaluations"] = finals.runs.lengths.astype(np.float64)
     quantities = {name: _quantity(name, values) for name, values in columns.items()}
     better = _better(finals.scores[table.score.name], first.scores[table.score.name], table.rises)
-    return Summary(finals.runs.agent, len(finals.runs), failed, quantities, better)
+    return Summary(finals.runs.agent, len(finals.runs), failed, quantities, better, rank)
 
 
 def _quantity(name: str, values: NDArray[np.float64]) -> Quantity:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nasgym.agents import agent_class, get_agent
-from nasgym.benchmark import OnMissing, SeedPolicy
+from nasgym.benchmark import OnMissing, SeedPolicy, import_commands
 from nasgym.errors import InvalidBudget, InvalidSetting, MissingResult
 from nasgym.store import default_path
 from nasgym.task import Protocol, Task, get_protocol, make_task
@@ -165,8 +165,8 @@ def _check_runs(task: Task) -> None:
     store, key = benchmark.store, benchmark.key
     if benchmark.on_missing == "error" and (key not in store or not store.info(key).rows):
         raise MissingResult(
-            f"the store {store.path} has no table {key} with results, and nothing may be trained. Import "
-            'published results with `nasgym import csv`, or use on_missing="train". `nasgym info` lists the tables.'
+            f"the store {store.path} has no table {key} with results, and nothing may be trained. Import published "
+            f'results with {import_commands(key.space)}, or use on_missing="train". `nasgym info` lists the tables.'
         )
 
 

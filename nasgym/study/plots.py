@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ __all__ = ["draw_report"]
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B8A800")
 _STYLES = ("-", "--", "-.", ":")  # so that curves on top of each other can be told apart
 _GREY = "#666666"
+_NAMES_IN_A_ROW = 4  # of the legend
 _FEW_RUNS = 8  # up to so many are drawn each; an interval of so few says little
 
 
@@ -29,7 +31,8 @@ def draw_report(report: Report, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.4 * len(report.tasks) + 0.4), dpi=150, layout="constrained")
+    names = math.ceil(max(len(task.summaries) for task in report.tasks) / _NAMES_IN_A_ROW)
+    figure = Figure(figsize=(11, 4.4 * len(report.tasks) + 0.2 + 0.2 * names), dpi=150, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(len(report.tasks), 2, squeeze=False, width_ratios=(3, 2))
     for (left, right), task in zip(axes, report.tasks, strict=True):
@@ -40,7 +43,7 @@ def draw_report(report: Report, path: Path) -> None:
             axis.grid(color="#e4e4e4", linewidth=0.7)
             axis.set_axisbelow(True)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=_NAMES_IN_A_ROW, frameon=False)
     canvas.print_png(str(path))  # type: ignore[no-untyped-call]
 
 
@@ -115,7 +118,9 @@ def _profile(axis: Axes, task: TaskReport) -> None:
 
 
 def _pen(number: int) -> tuple[str, str]:
-    return _COLOURS[number % len(_COLOURS)], _STYLES[number % len(_STYLES)]
+    """Return colour and style; the first 32 differ."""
+    colours, styles = len(_COLOURS), len(_STYLES)
+    return _COLOURS[number % colours], _STYLES[(number + number // colours) % styles]
 
 
 def _scale(metric: str) -> tuple[float, str]:

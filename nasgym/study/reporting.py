@@ -14,6 +14,7 @@ from nasgym.study.texts import UNKNOWN, figure_text, score_text
 
 __all__ = ["summary_rows", "task_facts", "write_report"]
 
+_FEW_AGENTS = 3  # up to so many a rank says nothing that the comparison with the first does not
 _QUANTITY_FIELDS = ("runs", "mean", "std", "low", "high", "iqm", "iqm_low", "iqm_high")
 
 
@@ -32,11 +33,13 @@ def write_report(report: Report) -> None:
 def summary_rows(task: TaskReport) -> tuple[list[str], list[list[str]]]:
     """Return the heads and rows of a task's table for people: mean ± standard deviation, accuracies in percent.
 
-    A score that only some runs have says of how many; one that no run has is left out, and `task_facts` names it.
+    A score that only some runs have says of how many; one that no run has is left out, and `task_facts` names it. Of
+    more than three agents it has their mean ranks.
     """
     first, *others = _shown(task)
     versus = [f"better than {task.summaries[0].agent}"] if len(task.summaries) > 1 else []
-    heads = ["agent", "runs", "evaluations", first, "95% interval", *others, "regret", *versus]
+    ranks = ["mean rank"] if len(task.summaries) > _FEW_AGENTS else []
+    heads = ["agent", "runs", "evaluations", first, "95% interval", *others, "regret", *versus, *ranks]
     return heads, [_summary_row(task, summary, first, others)[: len(heads)] for summary in task.summaries]
 
 
@@ -84,6 +87,7 @@ def _summary_row(task: TaskReport, summary: Summary, first: str, others: list[st
         *map(text, others),
         text("regret"),
         UNKNOWN if summary is task.summaries[0] or math.isnan(summary.better) else f"{100 * summary.better:.0f}%",
+        UNKNOWN if math.isnan(summary.rank) else f"{summary.rank:.1f}",
     ]
 
 

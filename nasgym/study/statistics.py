@@ -8,6 +8,7 @@ precipice", NeurIPS 2021.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "interquartile_mean",
     "mean",
     "mean_interval",
+    "mean_ranks",
     "performance_profile",
     "probability_of_improvement",
     "std",
@@ -128,6 +130,25 @@ def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
     if len(x) != len(y):
         raise InvalidSetting(f"two agents are compared on the same tasks; got {len(x)} and {len(y)}.")
     return float(np.mean([_beats(a, b) for a, b in zip(x, y, strict=True)]))
+
+
+def mean_ranks(scores: Sequence[ArrayLike]) -> NDArray[np.float64]:
+    """Return the rank of each agent, 1 for the best, when one run of each is drawn at random: the mean over all draws.
+
+    Args:
+        scores: One ``float64[runs]`` per agent, higher is better; the numbers of runs may differ, NaN is left out.
+
+    Returns:
+        ``float64[agents]``, of sum ``n (n + 1) / 2`` for the n agents with a score; equal scores share their ranks.
+        NaN for an agent without one.
+    """
+    known = [values[~np.isnan(values)] for values in (np.asarray(s, dtype=np.float64) for s in scores)]
+    ranks = np.full(len(known), np.nan)
+    for i, own in enumerate(known):
+        others = [other for k, other in enumerate(known) if k != i and len(other)]
+        if len(own):
+            ranks[i] = 1.0 + sum(_beats(other, own) for other in others)
+    return ranks
 
 
 def t_quantile(probability: float, freedom: int) -> float:

@@ -39,7 +39,13 @@ def serves(name, space):
     return True
 
 
-SERVED = [(name, space) for name in NAMES for space in space_names() if serves(name, get_space(space))]
+SLOW = ("smac",)  # each fit of its forest takes a while: on one space always, on the others where there is time
+SERVED = [
+    pytest.param(name, space, marks=[pytest.mark.slow] if name in SLOW and space != "nb101-5" else [])
+    for name in NAMES
+    for space in space_names()
+    if serves(name, get_space(space))
+]
 REFUSED = [(name, space) for name in NAMES for space in space_names() if not serves(name, get_space(space))]
 
 

@@ -22,6 +22,7 @@ from nasgym.study import (
     summary_rows,
     write_report,
 )
+from nasgym.study.plots import _pen
 from nasgym.study.statistics import interquartile_mean, mean_interval
 from nasgym.task import PROTOCOLS
 from tests.study.samples import FINAL, TASK
@@ -90,6 +91,20 @@ def test_people_read_percent_and_dashes(report: Report) -> None:
     assert dict(zip(heads, rows[0], strict=True))["better than random_search"] == "—"
     page = (report.study.folder / "summary.md").read_text()
     assert "not in the store: cifar100 valid —" in page
+
+
+def test_more_than_three_agents_are_ranked(filled: Path, tmp_path: Path) -> None:
+    agents = ("random_search", "regularized_evolution", "local_search", "regularized_evolution:small")
+    spec = TaskSpec(TASK, budget=200.0, on_missing="error", store=str(filled))
+    (task,) = analyse(run_study(StudyDesign((spec,), agents, 3), tmp_path / "out")).tasks
+    heads, rows = summary_rows(task)
+    assert heads[-1] == "mean rank" and [row[-1] for row in rows] == [f"{s.rank:.1f}" for s in task.summaries]
+    assert sum(s.rank for s in task.summaries) == pytest.approx(10.0)
+    assert "mean rank" not in summary_rows(replace(task, summaries=task.summaries[:3]))[0]
+
+
+def test_the_first_pens_differ() -> None:
+    assert len({_pen(number) for number in range(32)}) == 32
 
 
 @pytest.fixture(scope="module")

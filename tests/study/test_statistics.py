@@ -15,6 +15,7 @@ from nasgym.study.statistics import (
     interquartile_mean,
     mean,
     mean_interval,
+    mean_ranks,
     performance_profile,
     probability_of_improvement,
     std,
@@ -132,3 +133,19 @@ def test_agrees_with_rliable() -> None:
     other = np.random.default_rng(5).normal(size=(40, 3))
     assert interquartile_mean(scores.T.reshape(-1)) == pytest.approx(0.02831624434025496)
     assert probability_of_improvement(scores.T, other.T) == pytest.approx(0.5718333333333333)
+
+
+def test_mean_ranks_by_hand() -> None:
+    """Two runs of A against one of B and one of C, as all draws of one run each: (3, 2, 1), (1, 2, 1) and so on."""
+    draws = [(3.0, 2.0, 1.0), (1.0, 2.0, 1.0)]
+    expected = np.mean([stats.rankdata([-x for x in draw]) for draw in draws], axis=0)
+    assert expected.tolist() == [1.75, 1.5, 2.75]
+    assert mean_ranks([[3.0, 1.0], [2.0], [1.0, NAN]]) == pytest.approx(expected)
+    assert np.isnan(mean_ranks([[1.0], [NAN]])).tolist() == [False, True]
+    assert mean_ranks([[1.0], [NAN]])[0] == 1.0
+
+
+@given(st.lists(SCORES, min_size=2, max_size=5))
+def test_mean_ranks_add_up(scores: list[np.ndarray]) -> None:
+    n = len(scores)
+    assert mean_ranks(scores).sum() == pytest.approx(n * (n + 1) / 2)
