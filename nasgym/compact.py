@@ -136,10 +136,13 @@ def decode_many(records: Sequence[bytes]) -> Trainings | None:
     if not np.array_equal(rows["sum"], sums) or ((found["flags"] & _WIDE) != wide).any():
         return None
     return Trainings(
-        *(found[name].astype(np.int64) for name in ("index", "seed", "epochs", "parameters")),
-        found["curves"].astype(np.float64),
-        found["total"].astype(np.float64),
-        found["flags"].astype(np.int64) >> _FIRST_FAULT,
+        index=found["index"].astype(np.int64),
+        seed=found["seed"].astype(np.int64),
+        epochs=found["epochs"].astype(np.int64),
+        parameters=found["parameters"].astype(np.int64),
+        curves=found["curves"].astype(np.float64),
+        total=found["total"].astype(np.float64),
+        faults=found["flags"].astype(np.int64) >> _FIRST_FAULT,
     )
 
 
@@ -163,10 +166,13 @@ def form(
     if np.float64(parameters / _MILLION).tobytes() != millions.tobytes():
         return None
     one = Trainings(
-        *(np.array([number], dtype=np.int64) for number in (index, seed, epochs, parameters)),
-        np.stack([curves[name][0] for name in list(SERIES)[:4]])[None],
-        curves["total_seconds"][0],
-        np.array([faults], dtype=np.int64),
+        index=np.array([index]),
+        seed=np.array([seed]),
+        epochs=np.array([epochs]),
+        parameters=np.array([parameters]),
+        curves=np.stack([curves[name][0] for name in list(SERIES)[:4]])[None],
+        total=curves["total_seconds"][0],
+        faults=np.array([faults]),
     )
     return encode_many(one, provenance["source"])[0]
 
@@ -227,4 +233,4 @@ def _encoded(trainings: Trainings, which: NDArray[np.intp], wide: bool, source: 
 def _bits_equal(one: NDArray[np.float64], two: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Tell for each training whether all numbers have the same bits."""
     same = one.view(np.int64) == np.ascontiguousarray(two).view(np.int64)
-    return same.reshape(len(same), -1).all(axis=1)
+    return np.asarray(same.reshape(len(same), -1).all(axis=1))

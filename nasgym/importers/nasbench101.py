@@ -104,7 +104,7 @@ class _Counts:
 
     @staticmethod
     def _places(batch: Batch) -> NDArray[np.int64]:
-        return batch.cells.index * len(EPOCHS) + np.searchsorted(EPOCHS, batch.epochs)
+        return batch.cells.indices * len(EPOCHS) + np.searchsorted(EPOCHS, batch.epochs)
 
 
 def import_nasbench101(
@@ -169,12 +169,12 @@ def _content(
     faults = _faults(batch)
     for epochs, meta in metas.items():
         which = np.flatnonzero(batch.epochs == epochs)
-        which = which[np.lexsort((seeds[which], batch.cells.index[which]))]
+        which = which[np.lexsort((seeds[which], batch.cells.indices[which]))]
         if not len(which):
             continue
         points = batch.metrics.points[which]
         trainings = Trainings(
-            batch.cells.index[which],
+            batch.cells.indices[which],
             seeds[which],
             batch.epochs[which],
             batch.metrics.parameters[which],
@@ -189,8 +189,8 @@ def _content(
 
 def _faults(batch: Batch) -> NDArray[np.int64]:
     """Return the known faults of trainings, as bits of `FAULTS`."""
-    params = batch.metrics.parameters != batch.cells.parameters
-    return params.astype(np.int64) | (~batch.cells.canonical).astype(np.int64) << 1
+    given = (batch.metrics.parameters != batch.cells.parameters, ~batch.cells.canonical)
+    return np.asarray(sum(there.astype(np.int64) << bit for bit, there in enumerate(given)), dtype=np.int64)
 
 
 def _meta(epochs: int) -> TableMeta:

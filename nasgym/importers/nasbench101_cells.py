@@ -28,12 +28,12 @@ class Cells(NamedTuple):
     """The cells of ``n`` texts.
 
     Attributes:
-        index: ``int64[n]``.
+        indices: ``int64[n]``.
         canonical: Whether the matrix is the one that the published enumeration meets first, ``bool[n]``.
         parameters: Trainable parameters by the closed form, ``int64[n]``.
     """
 
-    index: NDArray[np.int64]
+    indices: NDArray[np.int64]
     canonical: NDArray[np.bool_]
     parameters: NDArray[np.int64]
 

@@ -73,7 +73,7 @@ def _read_plain(messages: list[bytes], digits: int, out: Metrics, which: NDArray
     out.points[which] = entries["points"]["value"]
     out.parameters[which] = ((rows["digits"] & 0x7F).astype(np.int64) << 7 * np.arange(digits)).sum(axis=1)
     out.total[which] = rows["total"]
-    return good
+    return np.asarray(good)
 
 
 def _row(digits: int) -> np.dtype[np.void]:

@@ -56,7 +56,8 @@ def read_batch(records: Sequence[bytes]) -> Batch:
     epochs = np.array([text.epochs for text in texts], dtype=np.int64)
     metrics = read_metrics([text.metrics for text in texts])
     _check(epochs, metrics)
-    return Batch(Cells(*(values[which] for values in cells)), epochs, metrics)
+    each = Cells(cells.indices[which], cells.canonical[which], cells.parameters[which])
+    return Batch(each, epochs, metrics)
 
 
 def _read_text(at: int, record: bytes) -> _Text:

@@ -56,7 +56,7 @@ def _columns(strings: Sequence[bytes]) -> NDArray[np.uint16]:
 @cache
 def _table() -> NDArray[np.uint32]:
     """Return what two bytes do to the checksum, ``uint32[65536]``."""
-    table = np.arange(1 << 16, dtype=np.uint32)
+    table: NDArray[np.uint32] = np.arange(1 << 16, dtype=np.uint32)
     for _ in range(16):
-        table = table >> np.uint32(1) ^ (table & 1) * np.uint32(_POLYNOMIAL)
+        table = table >> np.uint32(1) ^ (table & np.uint32(1)) * np.uint32(_POLYNOMIAL)
     return table
