@@ -6,8 +6,9 @@
 
 Random cells of nb201/cluttered-digits (or nb101-5) are trained whole, by the recipe of the table. A layout PxT is P
 processes of T threads each. Everything that happens once (imports, the data set, compilation, a first training) comes
-before the clock starts. The ways and layouts take turns, so that a machine with other work treats them alike; each is repeated, and the
-medians count. CPU seconds per cell stand beside the cells per second: they change less where a machine is shared.
+before the clock starts. The ways and layouts take turns, so that a machine with other work treats them alike; each is
+repeated, and the medians count. CPU seconds per cell stand beside the cells per second: they change less where a
+machine is shared.
 """
 
 from __future__ import annotations
