@@ -19,7 +19,9 @@ from nasgym.spaces.edge_labelled import check_edge_labelled
 from nasgym.task import Task
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
     from nasgym.training.checkpoints import Checkpoint
     from nasgym.training.images import ImageData
@@ -80,7 +82,7 @@ class WeightSharing(Agent):
         options=("measured", "operations"),
     )
     operations_per_second: float = setting(
-        3e9, "Multiply-accumulates per charged second under clock='operations' (one core of a server, small images).",
+        8e9, "Multiply-accumulates per charged second under clock='operations' (one core of a server, small images).",
         above=0,
     )  # fmt: skip
     device: str = setting("auto", "Where the weights are trained: 'auto' (CUDA where there is one), 'cpu', 'cuda'.")
@@ -105,10 +107,13 @@ class WeightSharing(Agent):
             DeviceMemoryExhausted: The super-network does not fit into the memory of the device.
             SearchDiverged: The loss of the super-network is no longer a number.
         """
-        self.follow(task, seed, None)
+        task.evaluate(self.find(task, seed)[None])
 
-    def follow(self, task: Task, seed: int, on_epoch: Callable[[SharingReport], None] | None) -> None:
-        """Do the same as `search`, and call ``on_epoch`` after every epoch."""
+    def find(self, task: Task, seed: int, on_epoch: Callable[[SharingReport], None] | None = None) -> NDArray[np.int8]:
+        """Train and settle only: return the architecture ``int8[num_decisions]``, which `search` evaluates.
+
+        ``on_epoch`` is called after every epoch.
+        """
         begin(task, seed)
         self.check_space(task.space)
         recipe = get_recipe(task.benchmark.key.recipe)
@@ -122,13 +127,12 @@ class WeightSharing(Agent):
             what = f"the super-network of {task.space.name} with batches of {schedule.batch} images"
             with memory_guard(what, _REMEDY), reproducible(), _threads(recipe, data.resolution):
                 training = self._training(task, data, recipe, schedule, seed, device)
-                found = train_and_settle(
+                return train_and_settle(
                     self.learner(training),
                     evaluation_seconds=task.dearest,
                     checkpoint=self._checkpoint(task, seed, schedule, data),
                     on_epoch=on_epoch,
                 )
-        task.evaluate(found[None])
 
     def learner(self, training: SharedTraining) -> Learner:
         """Return what this agent does with a super-network."""
