@@ -40,6 +40,7 @@ _SIZE, _DPI = (7.2, 4.2), 100  # inches and dots per inch
 _AXES = (0.02, 0.1, 0.96, 0.82)  # left, bottom, width, height, as parts of the picture
 _SHORT = 4  # letters that fit into a round node
 _MARGIN, _CLEAR = 0.35, 0.17  # beside the first and last node, and around every node; nodes are 1 apart
+_CLEAR_OF_LETTER = 0.04  # beside a node with a long name, for each letter of its longer line
 
 
 def caption(task: Task, result: Result | None) -> str:
@@ -119,10 +120,9 @@ def _draw_graph(axes: Any, graph: CellGraph) -> None:
     axes.set_xlim(-_MARGIN, n - 1 + _MARGIN)
     axes.set_ylim(-height, height)
     live = _live_nodes(graph)
-    wide = any(len(name) > _SHORT for name in graph.nodes)
     for (source, target, label), rise in zip(graph.edges, _rises(graph, height), strict=True):
-        clear = _CLEAR if rise or not wide else 2 * _CLEAR
-        _draw_edge(axes, (source, target), label, rise, clear=clear, dead=not {source, target} <= live)
+        path = _arc((source, target), rise) if rise else _line(graph, source, target)
+        _draw_edge(axes, (source, target), label, rise, path, dead=not {source, target} <= live)
     for node, name in enumerate(graph.nodes):
         _draw_node(axes, node, name, dead=node not in live)
 
@@ -157,13 +157,13 @@ def _reached(start: int, edges: list[tuple[int, int]]) -> set[int]:
     return found
 
 
-def _draw_edge(axes: Any, ends: tuple[int, int], label: str, rise: float, *, clear: float, dead: bool) -> None:
+def _draw_edge(axes: Any, ends: tuple[int, int], label: str, rise: float, path: Path2D, *, dead: bool) -> None:
     from matplotlib.patches import FancyArrowPatch
 
     faint = dead or label in DEAD
     colour = _INK if label in (UNDECIDED, "") else _colour(label)
     arrow = FancyArrowPatch(
-        path=_arc(ends, rise, clear),
+        path=path,
         arrowstyle="-|>,head_length=7,head_width=4",
         linewidth=1.3 if faint else 2.4,
         linestyle=(0, (3, 2)) if label == UNDECIDED else (0, (1, 2)) if label in DEAD else "-",
@@ -186,15 +186,27 @@ def _draw_edge(axes: Any, ends: tuple[int, int], label: str, rise: float, *, cle
     )
 
 
-def _arc(ends: tuple[int, int], rise: float, clear: float) -> Path2D:
+def _line(graph: CellGraph, source: int, target: int) -> Path2D:
+    """Return the straight line to the next node, from the edge of one to the edge of the other."""
+    from matplotlib.path import Path as Path2D
+
+    start, end = source + _half_width(graph.nodes[source]), target - _half_width(graph.nodes[target])
+    return Path2D([(start, 0.0), (end, 0.0)], [Path2D.MOVETO, Path2D.LINETO])
+
+
+def _half_width(name: str) -> float:
+    return _CLEAR if len(name) <= _SHORT else _CLEAR_OF_LETTER * max(map(len, name.split("-", 1)))
+
+
+def _arc(ends: tuple[int, int], rise: float) -> Path2D:
     """Return a curve from node to node that is ``rise`` high in the middle; it keeps off the nodes."""
     from matplotlib.path import Path as Path2D
 
     start, end = np.array([ends[0], 0.0]), np.array([ends[1], 0.0])
     lean = np.array([0.22 * (ends[1] - ends[0]), rise * 4 / 3])  # a cubic is 3/4 as high as its control points
     handles = start + lean, end + lean * (-1, 1)
-    start = start + (handles[0] - start) * clear / np.linalg.norm(handles[0] - start)
-    end = end + (handles[1] - end) * clear / np.linalg.norm(handles[1] - end)
+    start = start + (handles[0] - start) * _CLEAR / np.linalg.norm(handles[0] - start)
+    end = end + (handles[1] - end) * _CLEAR / np.linalg.norm(handles[1] - end)
     return Path2D([start, *handles, end], [Path2D.MOVETO, Path2D.CURVE4, Path2D.CURVE4, Path2D.CURVE4])
 
 

@@ -25,7 +25,16 @@ from nasgym.spaces import Genotypes, Indices, Space
 from nasgym.store import Columns, Store, TableKey, put_or_rescue
 from nasgym.views import AGGREGATE, SeedPolicy, TableView, check_seed_policy, shared
 
-__all__ = ["AGGREGATE", "Benchmark", "OnMissing", "SeedPolicy", "TableView", "TrainFunction", "check_seed_policy"]
+__all__ = [
+    "AGGREGATE",
+    "Benchmark",
+    "OnMissing",
+    "SeedPolicy",
+    "TableView",
+    "TrainFunction",
+    "check_seed_policy",
+    "import_commands",
+]
 
 OnMissing: TypeAlias = Literal["train", "error"]
 TrainFunction: TypeAlias = Callable[[NDArray[np.int8], int], Evaluation]
@@ -33,6 +42,7 @@ TrainFunction: TypeAlias = Callable[[NDArray[np.int8], int], Evaluation]
 
 _log = logging.getLogger(__name__)
 
+_IMPORTS = {"nb201": "nats-tss", "nats-sss": "nats-sss", "nb101": "nasbench101"}
 _FIRST_SEED = 0  # what is trained where no seed is named
 _CLAIM_SECONDS = 86_400.0  # longer than any training; a process of this machine that died gives its claim up at once
 _POLL_SECONDS = 0.5
@@ -262,8 +272,14 @@ class Benchmark:
         architecture = self.space.to_str(self.space.from_index([index]))[0]
         return (
             f"{architecture} (index {index}) with seed {seed!r} is not in the table {self.key}. Train it with "
-            f'on_missing="train" or `nasgym train`, or import published results (`nasgym import csv`, `nats-tss`, ...).'
+            f'on_missing="train" or `nasgym train`, or import published results ({import_commands(self.space.name)}).'
         )
+
+
+def import_commands(space: str) -> str:
+    """Return the commands that import published results of a search space, for a message."""
+    own = _IMPORTS.get(space)
+    return f"`nasgym import {own}`, `nasgym import csv`" if own else "`nasgym import csv`"
 
 
 def _nothing() -> None:

@@ -86,7 +86,7 @@ def test_architectures_by_string_index_and_genotype(benchmark):
 
 
 def test_asking_for_what_is_not_there(benchmark):
-    with pytest.raises(MissingResult, match=r"index 9.*nb201/cifar10/nb201-12.*import"):
+    with pytest.raises(MissingResult, match=r"index 9.*nb201/cifar10/nb201-12.*import nats-tss"):
         benchmark.query(9)
     with pytest.raises(MissingResult, match="seed 5"):
         benchmark.query(0, 5)

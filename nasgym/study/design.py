@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from nasgym.agents import agent_class, get_agent
 from nasgym.benchmark import OnMissing, SeedPolicy, import_commands
-from nasgym.errors import InvalidBudget, InvalidSetting, MissingResult
+from nasgym.errors import InvalidBudget, InvalidSetting, MissingResult, UnknownName
 from nasgym.store import default_path
 from nasgym.task import Protocol, Task, get_protocol, make_task
 
@@ -86,30 +86,36 @@ class StudyDesign:
         agents: The agents as `nasgym.agents.get_agent` takes them, at least one, each another.
         runs: Runs per agent and task, at least 1; they have the seeds ``first_seed..first_seed+runs-1``.
         first_seed: The seed of the first run; it determines the agent's choices and which stored seeds answer.
+        runs_of: Agents with another number of runs, such as those that train for minutes.
     """
 
     tasks: tuple[TaskSpec, ...]
     agents: tuple[str, ...]
     runs: int
     first_seed: int = 0
+    runs_of: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_distinct("task", [task.label for task in self.tasks])
         _check_distinct("agent", self.agents)
         if self.runs < 1:
             raise InvalidSetting(f"a study needs 1 run or more per agent and task; got {self.runs}.")
+        for agent, runs in self.runs_of.items():
+            if agent not in self.agents:
+                raise UnknownName("agent of this study", agent, self.agents)
+            if runs < 1:
+                raise InvalidSetting(f"a study needs 1 run or more per agent and task; got {runs} for {agent}.")
         if self.first_seed < 0:
             raise InvalidSetting(f"the first seed is 0 or more; got {self.first_seed}.")
 
-    @property
-    def seeds(self) -> range:
-        """The seeds of the runs."""
-        return range(self.first_seed, self.first_seed + self.runs)
+    def seeds(self, agent: str) -> range:
+        """Return the seeds of an agent's runs."""
+        return range(self.first_seed, self.first_seed + self.runs_of.get(agent, self.runs))
 
     @property
     def total_runs(self) -> int:
         """Runs of the whole study."""
-        return len(self.tasks) * len(self.agents) * self.runs
+        return len(self.tasks) * sum(len(self.seeds(agent)) for agent in self.agents)
 
     def check(self) -> None:
         """Make every task and agent once, so that a wrong name stops the study before it starts.
@@ -134,6 +140,7 @@ class StudyDesign:
             "agents": {spec: _identity(spec) for spec in self.agents},
             "runs": self.runs,
             "first_seed": self.first_seed,
+            **({"runs_of": dict(self.runs_of)} if self.runs_of else {}),
         }
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from nasgym.envs.bars import is_sized
 from nasgym.envs.construct import ConstructEnv
-from nasgym.envs.rendering import DEAD, _live_nodes, picture, save_cell_picture, text
+from nasgym.envs.rendering import DEAD, _figure, _line, _live_nodes, picture, save_cell_picture, text
 from nasgym.spaces import CellGraph, Space, get_space
 from nasgym.testing import synthetic_task
 
@@ -63,6 +63,22 @@ def test_pictures_of_different_cells_differ(space: Space, cells: tuple[np.ndarra
     for i, one in enumerate(pictures):
         assert all((one != other).any() for other in pictures[i + 1 :])
     assert np.array_equal(picture(space, cells[1]), pictures[1]), "the same cell, the same picture"
+
+
+@pytest.mark.parametrize("operation", ["conv3x3-bn-relu", "maxpool3x3"])
+def test_straight_edges_lead_from_the_edge_of_a_node_to_that_of_the_next(operation: str) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    space = get_space("nb101")
+    chain = "/".join("0" * (v + 1) + "1" + "0" * (5 - v) for v in range(6)) + "/0000000"
+    cell = space.from_str(["+".join([chain, *[operation] * 5])])[0]
+    figure = _figure(space, cell, "")
+    FigureCanvasAgg(figure).draw()
+    to_data = figure.axes[0].transData.inverted()
+    boxes = [to_data.transform_bbox(t.get_bbox_patch().get_window_extent()) for t in figure.axes[0].texts[-7:]]
+    for source, target in zip(range(6), range(1, 7), strict=True):
+        start, end = _line(space.graph(cell), source, target).vertices[:, 0]
+        assert boxes[source].x1 - 0.03 < start < end - 0.1 and end < boxes[target].x0 + 0.03
 
 
 def test_what_cannot_reach_the_output_is_dead() -> None:
