@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -57,7 +59,7 @@ class SMAC(Agent):
 
     def search(self, task: Task, seed: int) -> None:
         """Spend the task's budget."""
-        with generators_kept():
+        with generators_kept(), _quiet():
             self._search(task, begin(task, seed))
 
     def _search(self, task: Task, rng: np.random.Generator) -> None:
@@ -102,6 +104,18 @@ class SMAC(Agent):
             logging_level=False,
             overwrite=True,
         )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep SMAC from a warning at every question when most of a small space is known, and give its level back."""
+    logger = logging.getLogger("smac")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _forest(scenario: Any, trees: int) -> Any:

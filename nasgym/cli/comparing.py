@@ -21,6 +21,7 @@ from nasgym.cli.study_options import (
     ProtocolName,
     RecipeName,
     Runs,
+    RunsOf,
     Seeds,
     TaskNames,
     Workers,
@@ -42,6 +43,7 @@ def compare(
     agents: AgentNames = "",
     agent: AgentSpecs = None,
     runs: Runs = 10,
+    runs_of: RunsOf = None,
     first_seed: FirstSeed = 0,
     recipe: RecipeName = None,
     seeds: Seeds = None,
@@ -73,7 +75,21 @@ def compare(
         store=None if store is None else str(store),
     )  # fmt: skip
     specs = tuple(replace(rules, name=name) for name in task or [DEFAULT_TASK])
-    run_and_report(StudyDesign(specs, _named(agents, agent), runs, first_seed), out, jobs)
+    design = StudyDesign(specs, _named(agents, agent), runs, first_seed, _numbers(runs_of))
+    run_and_report(design, out, jobs)
+
+
+def _numbers(given: list[str] | None) -> dict[str, int]:
+    """Return how many runs which agents have."""
+    found = {}
+    for text in given or ():
+        agent, _, number = text.rpartition("=")
+        if not agent or not number.isdecimal():
+            raise InvalidSetting(
+                f"--runs-of takes an agent and a number of runs, such as random_search=3; got {text!r}."
+            )
+        found[agent] = int(number)
+    return found
 
 
 def _named(agents: str, more: list[str] | None) -> tuple[str, ...]:

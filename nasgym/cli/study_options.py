@@ -20,6 +20,7 @@ __all__ = [
     "ProtocolName",
     "RecipeName",
     "Runs",
+    "RunsOf",
     "Seeds",
     "TaskNames",
     "Workers",
@@ -42,6 +43,10 @@ AgentSpecs: TypeAlias = Annotated[
     typer.Option(metavar="SPEC", help="One more agent: a name, name:preset or my_file.py:MyAgent; may be repeated."),
 ]
 Runs: TypeAlias = Annotated[int, typer.Option(help="Runs per agent.")]
+RunsOf: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(metavar="AGENT=N", help="Another number of runs for one of the agents; may be repeated."),
+]
 FirstSeed: TypeAlias = Annotated[int, typer.Option(help="The seed of the first run.")]
 RecipeName: TypeAlias = Annotated[
     str | None, typer.Option(help="The recipe to search.  [default: the protocol's, else the data set's]")

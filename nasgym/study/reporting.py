@@ -137,7 +137,8 @@ def _quantity_fields(found: Quantity) -> list[str]:
 def _page(report: Report) -> Iterator[str]:
     design = report.study.design
     yield "# Study\n"
-    yield f"{len(design.agents)} agents, {design.runs} runs each, seeds {design.seeds[0]} to {design.seeds[-1]}."
+    others = "".join(f", {runs} of {agent}" for agent, runs in design.runs_of.items())
+    yield f"{len(design.agents)} agents, {design.runs} runs each{others}; the seeds begin at {design.first_seed}."
     yield "Scores are those of the best architecture that a run had found when its budget was spent: mean ± standard"
     yield "deviation over runs, accuracies in percent, with Student's 95% interval of the first score's mean."
     for task in report.tasks:

@@ -181,8 +181,8 @@ def _pending(design: StudyDesign, done: Iterable[RunSet], progress: Path) -> Ite
     for task in design.tasks:
         live = trains(task)
         size = 1 if live else CHUNK_RUNS
-        left = {a: [s for s in design.seeds if s not in ended.get((task.label, a), ())] for a in design.agents}
-        for start in range(0, design.runs, size):
+        left = {a: [s for s in design.seeds(a) if s not in ended.get((task.label, a), ())] for a in design.agents}
+        for start in range(0, max(map(len, left.values())), size):
             for agent, seeds in left.items():
                 if some := tuple(seeds[start : start + size]):
                     chunk = Chunk(task, agent, some, session)
@@ -193,7 +193,7 @@ def _by_design(design: StudyDesign, sets: list[RunSet]) -> tuple[RunSet, ...]:
     """Return one set for each task and agent; in whatever order the runs ended, the result is the same."""
     pairs = [(task.label, agent) for task in design.tasks for agent in design.agents]
     parts = {pair: [runs for runs in sets if (runs.task, runs.agent) == pair] for pair in pairs}
-    return tuple(RunSet.joined(*pair, parts[pair], design.seeds) for pair in pairs)
+    return tuple(RunSet.joined(*pair, parts[pair], design.seeds(pair[1])) for pair in pairs)
 
 
 @contextmanager

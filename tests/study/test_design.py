@@ -47,6 +47,8 @@ def test_the_task_is_made_as_specified(filled: Path) -> None:
         ({"runs": 0}, InvalidSetting, "1 run or more.*got 0"),
         ({"runs": -3}, InvalidSetting, "got -3"),
         ({"first_seed": -1}, InvalidSetting, "got -1"),
+        ({"runs_of": {"random_search": 0}}, InvalidSetting, "1 run or more.*got 0 for random_search"),
+        ({"runs_of": {"random_serch": 2}}, UnknownName, "agent of this study 'random_serch'. Did you mean"),
         ({"agents": ()}, InvalidSetting, "at least one agent"),
         ({"tasks": ()}, InvalidSetting, "at least one task"),
         ({"agents": ("random_search", "random_search")}, InvalidSetting, "'random_search' is named twice"),

@@ -61,6 +61,18 @@ def test_parallel_equals_serial_byte_for_byte(filled: Path, tmp_path: Path) -> N
     assert serial["evaluations.csv"].count(b"\n") > 2 * 60 * 10
 
 
+def test_an_agent_may_have_runs_of_its_own(filled: Path, tmp_path: Path) -> None:
+    whole = a_design(filled, runs=30)
+    few = replace(whole, runs_of={whole.agents[1]: 2})
+    assert few.total_runs == 32 and few.fingerprint != whole.fingerprint
+    study = run_study(few, tmp_path / "few")
+    assert [runs.seeds.tolist() for runs in study.sets] == [list(range(30)), [0, 1]]
+    same = run_study(whole, tmp_path / "whole").sets[1]
+    assert (
+        study.sets[1].evaluations.indices.tolist() == same.evaluations.indices[: study.sets[1].lengths.sum()].tolist()
+    )
+
+
 def test_a_second_call_runs_nothing(filled: Path, tmp_path: Path) -> None:
     mine = write_agent(tmp_path)
     first = run_study(a_design(filled, mine, runs=30), tmp_path / "out")
