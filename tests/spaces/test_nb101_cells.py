@@ -110,6 +110,13 @@ def test_two_larger_graphs_that_differ_share_a_hash() -> None:
         ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], ["none"], "unknown operation 'none'"),
         ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], ["input", C3, "output"], "1 inner operations; got 3"),
         ([[0, 1, 0], [0, 0, 0], [0, 0, 0]], [C3], "disconnected"),
+        ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], None, "list of names; got None"),
+        ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], C3, "list of names; got 'conv3x3-bn-relu'"),
+        ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], [0], "unknown operation '0'"),
+        ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], np.array([[C3, C1]]), "unknown operation"),
+        (None, [C3], r"square.*\(\)"),
+        ("010/001/000", [C3], r"square.*\(\)"),
+        ([[0.0, np.nan], [0.0, 0.0]], [], "0 and 1"),
     ],
 )
 def test_what_is_no_cell_is_refused_by_name(matrix, operations, message: str) -> None:

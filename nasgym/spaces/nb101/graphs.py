@@ -6,7 +6,7 @@ code. `nasgym.spaces.nb101.canonical` and `nasgym.spaces.nb101.hashing` do the s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import md5
 
 import numpy as np
@@ -108,15 +108,18 @@ def operation_numbers(operations: Sequence[str], vertices: int) -> list[int]:
     Raises:
         InvalidArchitecture: There are more or fewer than inner vertices, or one is unknown.
     """
-    if len(operations) != vertices - 2:
+    if isinstance(operations, str) or not isinstance(operations, Iterable):
+        raise InvalidArchitecture(f"the operations of a cell are a list of names; got {operations!r}.")
+    names = list(operations)
+    if len(names) != vertices - 2:
         raise InvalidArchitecture(
-            f"a cell of {vertices} vertices has {vertices - 2} inner operations; got {len(operations)}: "
-            f"{list(operations)}. The input and the output have none."
+            f"a cell of {vertices} vertices has {vertices - 2} inner operations; got {len(names)}: "
+            f"{names}. The input and the output have none."
         )
-    for name in operations:
-        if name not in OPERATIONS:
+    for name in names:
+        if not isinstance(name, str) or name not in OPERATIONS:
             raise InvalidArchitecture(f"unknown operation {str(name)!r}. Known: {', '.join(OPERATIONS)}.")
-    return [OPERATIONS.index(name) for name in operations]
+    return [OPERATIONS.index(name) for name in names]
 
 
 def _reached(matrix: NDArray[np.integer], start: int) -> set[int]:
