@@ -45,6 +45,8 @@ _BUILT_IN: Mapping[str, str] = MappingProxyType(
         "darts_v1": "nasgym.agents.darts:DARTSV1",
         "darts_v2": "nasgym.agents.darts:DARTSV2",
         "gdas": "nasgym.agents.gdas:GDAS",
+        "setn": "nasgym.agents.setn:SETN",
+        "enas": "nasgym.agents.enas:ENAS",
     }
 )
 _FILE = re.compile(r"^(?P<path>.+\.py)(?::(?P<name>[^:\\/]*))?(?::(?P<preset>[^:]*))?$")

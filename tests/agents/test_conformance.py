@@ -14,7 +14,7 @@ from nasgym.testing import check_agent, check_space, synthetic_task
 NAMES = agent_names()
 EVALUATIONS = 25
 QUICK = {
-    "weight sharing": {"epochs": 1, "candidates": 3, "clock": "operations"},
+    "weight sharing": {"epochs": 1, "candidates": 3, "clock": "operations", "controller_steps": 1, "aggregate": 3},
     "predictor": {"members": 5},
     "smac": {"initial": 5, "challengers": 50},
     "ppo": {"epochs": 2},

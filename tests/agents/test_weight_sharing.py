@@ -15,14 +15,15 @@ from nasgym.task import make_task
 from nasgym.testing import synthetic_task
 from nasgym.training.sharing import SharedTraining
 
-NAMES = ("rsps", "darts_v1", "darts_v2", "gdas")
+NAMES = ("rsps", "darts_v1", "darts_v2", "gdas", "setn", "enas")
 names = pytest.mark.parametrize("name", NAMES)
 SMALL = get_recipe("cluttered-digits-10")
 LARGE = get_recipe("nb201-12")
 
 
 def tiny(name, **settings):
-    more = {"candidates": 3} if name == "rsps" else {}
+    few = {"rsps": ("candidates",), "setn": ("candidates",), "enas": ("candidates", "controller_steps", "aggregate")}
+    more = dict.fromkeys(few.get(name, ()), 3)
     return get_agent(name, **{"epochs": 1, "clock": "operations", **more, **settings})
 
 
@@ -76,7 +77,7 @@ def test_spaces_without_labelled_edges_are_refused(name, space, why):
     get_agent(name).check_space(get_space("nb201"))
 
 
-@names
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "enas"])
 def test_published_settings_are_the_presets_and_the_defaults_of_large_recipes(name):
     epochs = 50 if name.startswith("darts") else 250
     agent = get_agent(name)
@@ -92,6 +93,21 @@ def test_published_settings_are_the_presets_and_the_defaults_of_large_recipes(na
         assert agent.number("architecture_rate", LARGE, 32) == 3e-4 and agent.architecture_decay == 1e-3
     assert agent.schedule(SMALL, 12).epochs < 100, "small recipes have a schedule of their own"
     assert get_agent(name, epochs=7).schedule(SMALL, 12).epochs == 7
+
+
+def test_published_settings_of_enas():
+    agent = get_agent("enas")
+    schedule, preset = agent.schedule(LARGE, 32), get_agent("enas:nb201-2020").schedule(SMALL, 12)
+    for made in (schedule, preset):
+        assert (made.epochs, made.batch, made.learning_rate, made.last_rate) == (250, 128, 0.05, 0.0005)
+        assert (made.weight_decay, made.clip, made.period, made.affine) == (2.5e-4, 5.0, 10, False)
+        assert [made.rate(epoch) for epoch in (0, 10, 20)] == pytest.approx([0.05, 0.0005, 0.05])
+    nats = get_agent("enas:nats").schedule(LARGE, 32)
+    assert (nats.epochs, nats.batch, nats.learning_rate, nats.weight_decay) == (200, 64, 0.025, 5e-4)
+    assert (nats.clip, nats.period) == (0.0, 200)
+    assert [agent.number(name, LARGE, 32) for name in ("controller_rate", "controller_steps")] == [1e-3, 50]
+    assert (agent.aggregate, agent.entropy, agent.baseline_decay, agent.candidates) == (20, 1e-4, 0.99, 100)
+    assert agent.schedule(SMALL, 12).epochs == agent.schedule(SMALL, 12).period < 100
 
 
 def test_gdas_cools_from_10_to_a_tenth():

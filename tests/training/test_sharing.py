@@ -19,9 +19,11 @@ from nasgym.training import ImageData
 from nasgym.training.checkpoints import Checkpoint
 from nasgym.training.sharing import Learner, Meter, Schedule, SharedTraining, SharingReport, train_and_settle
 from nasgym.training.sharing.darts import FirstOrder, SecondOrder
+from nasgym.training.sharing.enas import ControllerSettings, RewardedController
 from nasgym.training.sharing.gdas import GumbelSampling
 from nasgym.training.sharing.learner import best_of
 from nasgym.training.sharing.sampled import RandomSharing
+from nasgym.training.sharing.setn import SelfEvaluatedTemplate
 
 CPU = torch.device("cpu")
 ADAM = {"rate": 0.05, "decay": 1e-3}
@@ -31,6 +33,8 @@ LEARNERS: dict[str, Callable[[SharedTraining], Learner]] = {
     "darts_v1": lambda training: FirstOrder(training, **ADAM),
     "darts_v2": lambda training: SecondOrder(training, **ADAM),
     "gdas": lambda training: GumbelSampling(training, **ADAM),
+    "setn": lambda training: SelfEvaluatedTemplate(training, 5, **ADAM),
+    "enas": lambda training: RewardedController(training, 5, ControllerSettings(rate=0.05, steps=1, aggregate=1)),
 }
 names = pytest.mark.parametrize("name", LEARNERS)
 Make = Callable[..., SharedTraining]

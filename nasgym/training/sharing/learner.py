@@ -41,8 +41,13 @@ class Learner:
         """Take one step on the weights with ``batch``, and on the architecture with the next one of ``held``."""
         raise NotImplementedError
 
-    def end_epoch(self, epoch: int) -> None:
-        """Do what comes once per epoch; what it costs is counted on ``training.meter``, which also says what fits."""
+    def end_epoch(self, epoch: int, kept: float) -> None:
+        """Do what comes once per epoch; what it costs is counted on ``training.meter``, which also says what fits.
+
+        Args:
+            epoch: The epoch, from 0.
+            kept: Seconds that must be left when the answer is found.
+        """
 
     def favourite(self) -> NDArray[np.int8] | None:
         """Return what the search would settle on now, ``int8[num_decisions]``; None where that is not known."""

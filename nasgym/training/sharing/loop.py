@@ -74,7 +74,7 @@ def _epoch(learner: Learner, epoch: int, evaluation_seconds: float) -> bool:
         done += 1
     whole = done == training.steps
     if whole:
-        learner.end_epoch(epoch)
+        learner.end_epoch(epoch, _kept_seconds(training, evaluation_seconds))
     _check_finite(learner, epoch)
     training.meter.charge()
     return whole
