@@ -18,6 +18,8 @@ from nasgym.spaces import NB201
 from nasgym.training import ImageData, bundle_stacked, loop
 from nasgym.training.augment import EpochPlan, Pixels, TrainPixels, plan_epoch
 from nasgym.training.engines import Engine, build_networks
+from nasgym.training.sharing import Schedule, SharedTraining
+from nasgym.training.sharing.darts import FirstOrder, SecondOrder
 
 SPACE = NB201()
 CELLS = np.concatenate([SPACE.from_index([11472, 0]), SPACE.sample(np.random.default_rng(0), 4)])
@@ -55,6 +57,22 @@ def test_no_step_waits_for_the_device(
         networks.train_epoch(train.planned(plan, made.batch_size), 0.1)
         networks.evaluate(valid.batches(networks.evaluation_batch))
     assert seen.calls > 100
+
+
+@pytest.mark.parametrize("learner", [FirstOrder, SecondOrder])
+def test_no_step_of_a_super_network_waits_for_the_device(
+    learner: type[FirstOrder] | type[SecondOrder], data: ImageData, recipe: Callable[..., Recipe]
+) -> None:
+    schedule, made = Schedule(epochs=1, batch=16), recipe(flip=True, crop_padding=1)
+    training = SharedTraining(SPACE, data, made, schedule, seed=0, device=torch.device("cpu"))
+    found, (batch, held) = learner(training, rate=0.1, decay=0.0), (training.batches(0), training.held_batches(0))
+    with _NoWaiting() as seen:
+        part = next(batch)
+        training.update(part, found.shares().detach())
+        training.update(part, chosen=CELLS[0])
+        training.accuracy(part, CELLS[1])
+        gradient = found.gradient(next(held)) if isinstance(found, FirstOrder) else found.gradient(part, next(held))
+    assert seen.calls > 100 and gradient.shape == (6, 5)
 
 
 def test_what_would_wait_is_found() -> None:
