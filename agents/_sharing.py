@@ -27,12 +27,11 @@ if TYPE_CHECKING:
     from nasgym.training.images import ImageData
     from nasgym.training.sharing import Learner, Schedule, SharedTraining, SharingReport
 
-__all__ = ["CHOSEN", "FROM", "WeightSharing", "numbers"]
+__all__ = ["FROM", "WeightSharing", "numbers"]
 
 _log = logging.getLogger(__name__)
 
 FROM = "NAS-Bench-201, 2020"
-CHOSEN = "chosen for this project, see docs/agents-weight-sharing.md"
 _INTERVAL = 60.0  # seconds between two checkpoints
 
 
