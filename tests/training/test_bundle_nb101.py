@@ -16,7 +16,7 @@ from nasgym.networks.initial_nb101 import nb101_initial_weights
 from nasgym.recipes import Recipe, get_recipe
 from nasgym.results import SPLITS, Evaluation
 from nasgym.spaces import NB101, Genotypes, Macro, NatsSSS
-from nasgym.training import ImageData, Trainer
+from nasgym.training import ImageData, Trainer, load_dataset
 from nasgym.training.bundle import BundleTrainer
 from nasgym.training.bundle_compiler import load_kernels
 from nasgym.training.bundle_native import NativeNetwork, lanes_of
@@ -222,3 +222,19 @@ def test_bad_input_is_named(data: ImageData, recipe: MakeRecipe) -> None:
         BundleTrainer(NatsSSS(), "cluttered-digits", made, data=data, device="cpu", engine="compiled")
     with pytest.raises(InvalidSetting, match="'stacked' knows the search spaces nb201; got 'nb101-5'"):
         BundleTrainer(SMALL, "cluttered-digits", made, data=data, device="cpu", engine="stacked")
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_full_trainings_reach_the_same_accuracies() -> None:
+    """One cell, six seeds, the embedded data set and its recipe: equal in distribution."""
+    made, seeds = get_recipe("nb101-digits"), range(6)
+    data = load_dataset("cluttered-digits", image_size=made.image_size)
+    cell = SMALL.from_str(["0110/0011/0001/0000+conv3x3-bn-relu+conv1x1-bn-relu"])[0]
+    together = BundleTrainer(SMALL, "cluttered-digits", made, device="cpu", data=data, engine="compiled")
+    alone = Trainer(SMALL, "cluttered-digits", made, device="cpu", data=data, engine="eager")
+    first = np.array([result.valid_accuracy for result in together.train([(cell, seed) for seed in seeds])])
+    second = np.array([alone(cell, seed).valid_accuracy for seed in seeds])
+    noise = np.sqrt((first.var(ddof=1) + second.var(ddof=1)) / len(seeds))
+    assert abs(first.mean() - second.mean()) < 4 * noise + 0.002, (first, second)
+    assert first.min() > 0.5
