@@ -30,9 +30,9 @@ def agents(
 
     if name is None:
         found = [(n, describe(agent_class(n))) for n in agent_names()]
-        rows = [[n, about.family, ", ".join(about.presets) or "—", about.summary] for n, about in found]
-        show.table(["agent", "family", "presets", "what it does"], rows)
-        typer.echo("\n`nasgym agents NAME` shows settings and sources; NAME:PRESET is an agent with those settings.")
+        rows = [[n, a.family, ", ".join(a.presets) or "—", a.summary, a.source or "—"] for n, a in found]
+        show.table(["agent", "family", "presets", "what it does", "source"], rows)
+        typer.echo("\n`nasgym agents NAME` shows all settings; NAME:PRESET is an agent with those settings.")
         return
     about = describe(agent_class(name))
     typer.echo(about.summary or about.name)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import nasgym
-from nasgym.agents import agent_names
+from nasgym.agents import agent_class, agent_names, describe
 from nasgym.store import Store, TableKey
 from nasgym.tables import embedded_keys, embedded_table
 from nasgym.task import PROTOCOLS, task_names
@@ -39,7 +39,11 @@ def commands() -> list[tuple[str, ...]]:
 
 def test_agents_are_listed(run: Run) -> None:
     said = run("agents").stdout
-    assert all(any(line.startswith(name) for line in said.splitlines()) for name in agent_names())
+    for name in agent_names():
+        about = describe(agent_class(name))
+        (line,) = [line for line in said.splitlines() if line.startswith(f"{name} ")]
+        assert about.family in line and about.source in line
+        assert all(preset in line for preset in about.presets)
 
 
 def test_an_agent_is_described(run: Run) -> None:
