@@ -71,7 +71,8 @@ class SecondOrder(ArchitectureLearner):
         steps = torch._foreach_mul(by_weights, reach)
         (ahead,) = self._gradients(torch._foreach_add(weights, steps), batch, [self.logits])
         (behind,) = self._gradients(torch._foreach_sub(weights, steps), batch, [self.logits])
-        return direct - rate * (ahead - behind) / (2 * reach)
+        product: Tensor = (ahead - behind) / (2 * reach)
+        return direct - rate * product
 
     def unrolled(self, batch: Batch) -> list[Tensor]:
         """Return the weights after one step on ``batch``: momentum and decay, but no clipping, as published."""
