@@ -100,6 +100,34 @@ def test_a_result_of_a_lower_rung_does_not_replace_the_model():
     assert run._model is model and len(run._points[0]) == 20
 
 
+def test_a_result_of_the_modelled_rung_is_in_the_next_model():
+    task = synthetic_task()
+    run = module._Run(get_agent("bohb"), task, np.random.default_rng(0))
+    bracket = Bracket([40, 3, 1], [1, 3, 10], lambda: task.space.from_index([7])[0])
+    for number in range(1, 21):
+        run.learn(bracket.job(), Result(7, 0.5, 1.0, 0, 1, 1.0, True))
+        if number < 14:
+            assert run._model is None
+        else:
+            assert len(run._model.good.points) + len(run._model.bad.points) == number
+
+
+def test_as_soon_as_there_is_a_model_every_new_architecture_is_its_own(monkeypatch):
+    asked, drawn = [], []
+    propose, draw = ParzenPair.propose, module._Run._draw
+    monkeypatch.setattr(ParzenPair, "propose", lambda pair, rng, n: asked.append(n) or propose(pair, rng, n))
+
+    def kept(run):
+        before = len(asked)
+        found = draw(run)
+        drawn.append((run._modelled >= 0, len(asked) > before))
+        return found
+
+    monkeypatch.setattr(module._Run, "_draw", kept)
+    get_agent("bohb", samples=6).search(synthetic_task(budget=None, max_evaluations=150), 0)
+    assert set(drawn) == {(False, False), (True, True)} and set(asked) == {6}
+
+
 def test_a_random_fraction_of_one_never_asks_the_model(monkeypatch):
     monkeypatch.setattr(ParzenPair, "propose", lambda *_: pytest.fail("asked"))
     get_agent("bohb", random_fraction=1.0).search(synthetic_task(budget=500.0), 0)
