@@ -6,6 +6,7 @@ import pytest
 from nasgym.agents import agent_class, agent_names, get_agent
 from nasgym.agents import reinforce as reinforce_module
 from nasgym.agents._workers import whole_rounds
+from nasgym.errors import InvalidSetting
 from nasgym.spaces import get_space
 from nasgym.task import Result, Task
 from nasgym.task.outcome import Outcome
@@ -156,3 +157,9 @@ def test_local_search_on_several_workers_asks_for_as_many_neighbours_at_once(ask
 def test_predictors_evaluate_their_batches_side_by_side(name, asked):
     batches, task = asked(get_agent(name, members=5), workers=10, budget=50.0)
     assert [len(batch) for batch in batches] == [10] * 5 and task.evaluations == 50
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5])
+def test_there_is_at_least_one_worker(workers):
+    with pytest.raises(InvalidSetting, match=f"workers must be a whole number of 1 or more; got {workers}"):
+        synthetic_task(workers=workers)
