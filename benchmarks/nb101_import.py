@@ -198,7 +198,8 @@ def main() -> None:
         print(json.dumps(parts[given.measure](*given.paths)))
         return
     with tempfile.TemporaryDirectory(dir=given.keep) as scratch:
-        path = (given.keep or Path(scratch)) / f"made-up-{given.cells}.tfrecord"
+        path = (given.keep or Path(scratch)) / f"made-up-{given.cells}" / "nasbench_full.tfrecord"
+        path.parent.mkdir(exist_ok=True)
         write(path, given.cells)
         store = str(Path(scratch) / "store")
         found = in_a_process("--measure", "import", str(path), store)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -36,6 +37,8 @@ OnConflict: TypeAlias = Literal["error", "keep", "replace"]
 DROP_AFTER = 4096
 """Columns are dropped, to be built anew, by a commit that changes more evaluations than this."""
 _SAMPLE = 100
+_MANY = 512  # rows of one commit for which it pays to look after the pages
+_BEHIND = 64
 _PROSE = ("source",)  # fields of a recipe that describe it and determine nothing
 
 
@@ -146,12 +149,14 @@ def put_rows(
 ) -> tuple[int, TableState]:
     """Put evaluations into a table; return how many changed it and its state afterwards."""
     state = TableState.decode(txn.get(layout.table_key(b"s", number)))
+    for row in rows:
+        if not 0 <= row.index < meta.size:
+            raise InvalidArchitecture(f"index {row.index} is outside 0..{meta.size - 1} of the table {meta.key}.")
+    behind = _taken_out(txn, number, rows) if len(rows) > _MANY else []
     claimed = next(layout.keys(txn, layout.table_key(b"l", number)), None) is not None
     changed: list[tuple[int, int]] = []
     new = 0
     for row in rows:
-        if not 0 <= row.index < meta.size:
-            raise InvalidArchitecture(f"index {row.index} is outside 0..{meta.size - 1} of the table {meta.key}.")
         key = layout.cell_key(b"r", number, row.index, row.seed)
         old = txn.get(key)
         if old is not None and not _takes_its_place(meta.key, old, row, on_conflict):
@@ -161,6 +166,8 @@ def put_rows(
         if claimed:
             txn.delete(layout.cell_key(b"l", number, row.index, row.seed))
         changed.append((row.index, layout.seed_number(row.seed)))
+    for key, data in behind:
+        txn.put(key, data)
     if changed:
         state = _note_changes(txn, number, state, changed, new)
         txn.put(layout.table_key(b"s", number), state.encode())
@@ -184,6 +191,18 @@ def info_of(txn: Transaction, number: int, meta: TableMeta) -> TableInfo:
         shares_equal=meta.shares_equal,
         provenance=_provenance(decode(txn.get(key)) for key in keys[:: len(keys) // _SAMPLE + 1]),
     )
+
+
+def _taken_out(txn: Transaction, number: int, rows: Sequence[Encoded]) -> list[tuple[bytes, bytes]]:
+    """Take out what comes behind the last of many rows, about a page of it; the caller puts it back.
+
+    LMDB fills its pages where keys are added at the end of one, and leaves them half empty where something follows.
+    """
+    last = max(layout.cell_key(b"r", number, row.index, row.seed) for row in rows)
+    behind = list(islice(layout.items(txn, b"", last + b"\0"), _BEHIND))
+    for key, _ in behind:
+        txn.delete(key)
+    return behind
 
 
 def _takes_its_place(key: TableKey, old: bytes, row: Encoded, on_conflict: OnConflict) -> bool:

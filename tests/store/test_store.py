@@ -12,7 +12,7 @@ from nasgym.errors import (
     StoreReadOnly,
     TableMismatch,
 )
-from nasgym.results import TableKey
+from nasgym.results import TableKey, encode
 from nasgym.results_file import TableMeta
 from nasgym.store import Cell, Store, default_path
 from tests.store.samples import KEY, OTHER, evaluation
@@ -270,3 +270,18 @@ def test_a_claim_ends_with_its_time_and_with_the_result(store: Store, monkeypatc
     store.put(KEY, [evaluation(1)])
     assert not store.claim(KEY, 1, 0, 60)
     assert store.verify() == []
+
+
+def test_tables_that_grow_side_by_side_fill_their_pages(tmp_path: Path) -> None:
+    store, rows = Store(tmp_path / "store"), [evaluation(i) for i in range(6000)]
+    for first in range(0, len(rows), 1000):
+        store.put_tables([(TableMeta(key, 15_625), rows[first : first + 1000]) for key in (KEY, OTHER)])
+    whole = 2 * sum(len(encode(row)) + 32 for row in rows)
+    assert store.size_on_disk < 1.75 * whole  # more than twice as much where every page is half empty
+    assert list(store.scan(KEY)) == list(store.scan(OTHER)) == rows
+    assert store.verify() == []
+
+
+def test_many_rows_with_a_wrong_index_are_refused(store: Store) -> None:
+    with pytest.raises(InvalidArchitecture, match="index -1 is outside"):
+        store.put(KEY, [evaluation(i) for i in range(-1, 1000)])
