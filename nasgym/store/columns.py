@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasgym import compact
-from nasgym.errors import StoreDamaged
+from nasgym.errors import StoreDamaged, StoreError
 from nasgym.results import Evaluation, Seed, decode
 from nasgym.store.layout import seed_number, seed_of
 
@@ -26,6 +26,8 @@ __all__ = ["STORED", "Column", "Columns", "align", "blank", "fill", "gather", "g
 Whole: TypeAlias = Sequence[int] | NDArray[np.int64]
 STORED = "\0stored"
 """The internal column that holds 1 where there is an evaluation and NaN elsewhere."""
+LARGEST_COLUMN = 1 << 29
+"""Values of one column: 4.3 GB."""
 COLUMN_VERSION = 1
 _MAGIC = b"NC"
 _HEAD = struct.Struct("<2sBI")
@@ -158,9 +160,20 @@ def fill(column: Column, indices: Whole, seeds: Whole, values: Sequence[float] |
 
 
 def align(column: Column, seeds: Sequence[int]) -> None:
-    """Give a column a row for each of ``seeds``, which must include its own; new rows are NaN."""
+    """Give a column a row for each of ``seeds``, which must include its own; new rows are NaN.
+
+    Raises:
+        StoreError: The column would take more than `LARGEST_COLUMN` values.
+    """
     if column.seeds == list(seeds):
         return
+    size = column.values.shape[1]
+    if len(seeds) * size > LARGEST_COLUMN:
+        gigabytes = 8e-9 * size * len(seeds)
+        raise StoreError(
+            f"a column of {size:,} architectures under {len(seeds):,} seeds would take {gigabytes:,.1f} GB, "
+            f"more than {8e-9 * LARGEST_COLUMN:.1f}: keep fewer seeds in the table (`nasgym store drop`)."
+        )
     values = np.full((len(seeds), column.values.shape[1]), np.nan)
     for old, seed in enumerate(column.seeds):
         values[list(seeds).index(seed)] = column.values[old]

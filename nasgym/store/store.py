@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from nasgym.errors import InvalidSetting, StoreFull, StoreReadOnly
+from nasgym.errors import InvalidSetting, StoreError, StoreFull, StoreReadOnly
 from nasgym.results import Evaluation, Seed, TableKey, decode
 from nasgym.results_file import ResultsWriter, TableMeta
 from nasgym.store import claims, dense, layout, tables
@@ -370,7 +370,7 @@ class Store(StoreHandle):
 
         written, stale = self._write(work, sum(len(row.data) + 64 for _, rows in content for row in rows))
         for key in stale if refresh else ():
-            with suppress(StoreFull):  # the evaluations are safe; columns only save time
+            with suppress(StoreError):  # the evaluations are safe; columns only save time
                 self.build_columns(key)
         return written
 

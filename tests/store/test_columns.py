@@ -239,3 +239,17 @@ def test_any_order_of_puts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_epoch_below_zero_is_refused(store: Store) -> None:
     with pytest.raises(InvalidSetting, match="0 or more, or None for the last; got -1"):
         store.columns(KEY, ["valid_accuracy"], -1)
+
+
+def test_more_seeds_than_memory_are_named_and_do_no_harm(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file with a seed of its own for each of very many trainings."""
+    monkeypatch.setattr("nasgym.store.columns.LARGEST_COLUMN", 1000 * 50)
+    monkeypatch.setattr(tables, "DROP_AFTER", 20)
+    store.put(KEY, [evaluation(3, seed) for seed in range(50)])
+    assert store.columns(KEY, ["valid_accuracy"]).seeds == tuple(range(50))
+    store.put(KEY, [evaluation(3, seed) for seed in range(50, 90)])  # they are stored, columns or not
+    assert store.get(KEY, 3, 89) is not None and store.info(KEY).rows == 90
+    with pytest.raises(StoreError, match=r"1,000 architectures under 90 seeds would take 0\.0 GB.*`nasgym store drop`"):
+        store.columns(KEY, ["valid_accuracy"])
+    store.drop(KEY, seeds=range(40))
+    assert store.columns(KEY, ["valid_accuracy"]).seeds == tuple(range(40, 90))
