@@ -318,6 +318,16 @@ def test_bounds_of_the_settings_are_heeded(nasbench):
         nasbench.query(spec)
 
 
+@pytest.mark.parametrize("kind", ["vertices", "edges", "operation"])
+def test_settings_that_allow_more_than_there_is_end_in_a_key_error(nasbench, kind):
+    nasbench.config.update(module_vertices=9, max_edges=40)
+    nasbench.config["available_ops"].append("none")
+    spec = api.ModelSpec(*WRONG[kind][:2])
+    assert nasbench.is_valid(spec)
+    with pytest.raises(KeyError, match="at most 7 vertices and 9 edges with conv3x3-bn-relu.* got .*'input'"):
+        nasbench.query(spec)
+
+
 @pytest.mark.parametrize("kind", [list, tuple, np.array])
 def test_operations_and_matrices_of_any_sequence_are_accepted(nasbench, kind):
     spec = api.ModelSpec(np.array(INCEPTION, dtype=float), kind(INCEPTION_OPS))

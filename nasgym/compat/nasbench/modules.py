@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasgym.compat.nasbench.lib.model_spec import ModelSpec
-from nasgym.errors import NasgymError
+from nasgym.errors import InvalidArchitecture, NasgymError
 from nasgym.spaces import NB101, Indices
-from nasgym.spaces.nb101 import OPERATIONS
+from nasgym.spaces.nb101.graphs import MAX_EDGES, MAX_VERTICES, OPERATIONS
 
 __all__ = ["Module", "Modules", "OutOfDomainError", "UnknownHash", "check"]
 
@@ -88,7 +88,7 @@ class Modules:
         self._modules: dict[int, Module] = {}
 
     def index_of_spec(self, spec: ModelSpec) -> int:
-        """Return the index of a checked spec, remembered; raises `OutOfDomainError` for what is still no cell."""
+        """Return the index of a checked spec, remembered; raises `UnknownHash` where the settings allow too much."""
         key = spec.matrix.tobytes(), tuple(spec.ops)
         found = self._indices.get(key)
         if found is None:
@@ -134,11 +134,16 @@ class Modules:
 
     def _index_of_cell(self, spec: ModelSpec) -> int:
         matrix, inner = spec.matrix, spec.ops[1:-1]
+        if len(matrix) > self.space.vertices or not _NUMBERS.keys() >= set(inner):
+            raise _beyond(spec)
         row = np.zeros((1, self.space.num_decisions), dtype=np.int8)
         sources, targets, decisions = _decisions(len(matrix), self.space)
         row[0, decisions] = matrix[sources, targets] != 0
         row[0, self.space.num_edges : self.space.num_edges + len(inner)] = [_NUMBERS[op] for op in inner]
-        return int(self.space.index(row)[0])
+        try:
+            return int(self.space.index(row)[0])
+        except InvalidArchitecture:
+            raise _beyond(spec) from None
 
     def _hashes_like(self, digest: NDArray[np.uint8]) -> list[str]:
         """Return the hashes that agree with one in most digits, the most alike first."""
@@ -146,6 +151,13 @@ class Modules:
         alike = ((apart & 0xF0) == 0).sum(axis=1) + ((apart & 0x0F) == 0).sum(axis=1)
         best = np.argsort(-alike, kind="stable")[:_NEAR]
         return list(self.hashes(best[alike[best] >= _ALIKE]))
+
+
+def _beyond(spec: ModelSpec) -> UnknownHash:
+    return UnknownHash(
+        f"the data hold modules of at most {MAX_VERTICES} vertices and {MAX_EDGES} edges with {', '.join(OPERATIONS)}, "
+        f"whatever config allows; got {spec.matrix.tolist()}, {spec.ops}."
+    )
 
 
 def _digest(digits: Any) -> NDArray[np.uint8] | None:
