@@ -190,6 +190,15 @@ def test_a_lowest_rung_above_the_whole_training_is_refused(name):
 
 
 @pytest.mark.parametrize("name", MULTI_FIDELITY)
+def test_a_recipe_of_unknown_length_has_no_rungs_and_says_so(name, monkeypatch):
+    task = synthetic_task()
+    monkeypatch.setattr(type(task.benchmark), "epochs", None)
+    with pytest.raises(InvalidSetting, match="how many epochs a whole training on .* has is not known"):
+        get_agent(name).search(task, 0)
+    assert task.evaluations == 0
+
+
+@pytest.mark.parametrize("name", MULTI_FIDELITY)
 def test_a_table_that_knows_no_short_trainings_is_named(name, tmp_path):
     with Store(tmp_path) as store:
         key = TableKey("nb201", "cifar10", "nb201-12")
