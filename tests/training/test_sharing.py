@@ -120,6 +120,15 @@ def test_measured_seconds_are_charged_epoch_by_epoch(make: Make) -> None:
     assert sum(charged) == pytest.approx(training.meter.charged) and 0 < training.meter.rate < float("inf")
 
 
+@pytest.mark.parametrize("name", ["rsps", "darts_v1"])
+@pytest.mark.parametrize("allowed", [5.0, 5.001, 5.05])
+def test_whatever_a_measured_search_takes_the_evaluation_is_left(make: Make, name: str, allowed: float) -> None:
+    charged: list[float] = []
+    training = make(meter=Meter(allowed=allowed, charge=charged.append), epochs=100)
+    train_and_settle(LEARNERS[name](training), evaluation_seconds=5.0)
+    assert 0.0 <= sum(charged) <= allowed - 5.0 + 1e-12
+
+
 @pytest.mark.parametrize("rate", [1e8])
 def test_a_super_network_that_diverges_is_an_error_with_its_epoch_and_rate(make: Make, rate: float) -> None:
     training = make(learning_rate=rate, clip=0.0)

@@ -51,8 +51,9 @@ def train_and_settle(
         _tell(learner, epoch, on_epoch)
         if checkpoint is not None:
             checkpoint.save_if_due(partial(_state, learner, epoch), [])
-    found = learner.settle(_kept_seconds(training, evaluation_seconds))
-    training.meter.charge()
+    kept = _kept_seconds(training, evaluation_seconds)
+    found = learner.settle(kept)
+    training.meter.charge(kept)
     if checkpoint is not None:
         checkpoint.remove()
     return found
@@ -76,7 +77,7 @@ def _epoch(learner: Learner, epoch: int, evaluation_seconds: float) -> bool:
     if whole:
         learner.end_epoch(epoch, _kept_seconds(training, evaluation_seconds))
     _check_finite(learner, epoch)
-    training.meter.charge()
+    training.meter.charge(_kept_seconds(training, evaluation_seconds))
     return whole
 
 

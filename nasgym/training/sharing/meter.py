@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 __all__ = ["Meter"]
 
+_ABOVE = 1 + 1e-9  # so that what is kept still fits after the sums of floats are rounded
+
 
 class Meter:
     """Counts operations and seconds, and passes the seconds on.
@@ -48,9 +50,14 @@ class Meter:
         """Tell whether so many operations, and seconds beside, still fit into what is allowed."""
         return self.seconds + operations / self.rate + seconds <= self.allowed
 
-    def charge(self) -> None:
-        """Pass on what has come together since the last time."""
-        before, self.charged = self.charged, self.seconds
+    def charge(self, kept: float = 0.0) -> None:
+        """Pass on what has come together since the last time, but leave ``kept`` seconds of what is allowed.
+
+        Seconds that are measured can run over by a step, or by a pause of the machine; that part is not charged, so
+        that the answer can still be evaluated.
+        """
+        before = self.charged
+        self.charged = max(before, min(self.seconds, self.allowed - _ABOVE * kept))
         self._done, self._operations = self._done + self._operations, 0.0
         self._began = time.perf_counter()
         if self._pass_on is not None:
