@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
+
 from nasgym.errors import StoreError
 from nasgym.results import Seed
 from nasgym.store import layout
@@ -23,11 +25,10 @@ _DROPPED = "dropped"
 
 def drop_table(txn: Transaction, number: int) -> int:
     """Forget a table with everything in it; return how many evaluations it had."""
-    state_key = layout.table_key(b"s", number)
-    state = TableState.decode(txn.get(state_key))
-    rows = sum(1 for _ in layout.keys(txn, layout.table_key(b"r", number)))
-    for kind in (b"r", b"c", b"p", b"l", b"t", b"s"):
-        _delete_all(txn, list(layout.keys(txn, layout.table_key(kind, number))))
+    state = TableState.decode(txn.get(layout.table_key(b"s", number)))
+    rows = _delete_all(txn, layout.table_key(b"r", number))
+    for kind in (b"c", b"p", b"l", b"t", b"s"):
+        _delete_all(txn, layout.table_key(kind, number))
     last, generation = last_dropped(txn)
     record = json.loads(bytes(txn.get(META_KEY)))
     record[_DROPPED] = [max(number, last), max(state.generation + 1, generation)]
@@ -39,27 +40,30 @@ def drop_evaluations(
     txn: Transaction, number: int, architectures: Iterable[int] | None, seeds: Iterable[Seed] | None
 ) -> int:
     """Forget the evaluations of some architectures and seeds (None: all), with claims on them; return how many."""
-    chosen = None if architectures is None else set(architectures)
-    numbers = None if seeds is None else {seed_number(seed) for seed in seeds}
+    chosen = None if architectures is None else [index for index in architectures if index >= 0]
+    numbers = None if seeds is None else [seed_number(seed) for seed in seeds]
 
-    def found(kind: bytes) -> list[bytes]:
+    def delete(kind: bytes) -> int:
         keys = list(layout.keys(txn, layout.table_key(kind, number)))
-        return [
-            key
-            for key, (_, index, seed) in zip(keys, layout.cells_of(keys).tolist(), strict=True)
-            if (chosen is None or index in chosen) and (numbers is None or seed in numbers)
-        ]
+        cells = layout.cells_of(keys)
+        among = np.ones(len(keys), dtype=np.bool_)
+        for field, wanted in (("index", chosen), ("seed", numbers)):
+            if wanted is not None:
+                among &= np.isin(cells[field], np.array(wanted, dtype=np.uint64))
+        for at in np.flatnonzero(among).tolist():
+            txn.delete(keys[at])
+        return int(among.sum())
 
-    rows = found(b"r")
+    rows = delete(b"r")
     if rows:
-        _delete_all(txn, [*rows, *found(b"l")])
+        delete(b"l")
         for kind in (b"c", b"p"):  # columns show what is gone: they are built anew
-            _delete_all(txn, list(layout.keys(txn, layout.table_key(kind, number))))
+            _delete_all(txn, layout.table_key(kind, number))
         state_key = layout.table_key(b"s", number)
         state = TableState.decode(txn.get(state_key))
-        after = replace(state, generation=state.generation + 1, rows=state.rows - len(rows), pending=0)
+        after = replace(state, generation=state.generation + 1, rows=state.rows - rows, pending=0)
         txn.put(state_key, after.encode())
-    return len(rows)
+    return rows
 
 
 def last_dropped(txn: Transaction) -> tuple[int, int]:
@@ -74,6 +78,11 @@ def last_dropped(txn: Transaction) -> tuple[int, int]:
         ) from error
 
 
-def _delete_all(txn: Transaction, keys: Iterable[bytes]) -> None:
-    for key in keys:
-        txn.delete(key)
+def _delete_all(txn: Transaction, prefix: bytes) -> int:
+    """Delete all keys with a prefix, one after the other: there may be millions. Return how many there were."""
+    cursor, count = txn.cursor(), 0
+    found = cursor.set_range(prefix)
+    while found and bytes(cursor.key()[: len(prefix)]) == prefix:
+        found = cursor.delete()  # and moves to the next
+        count += 1
+    return count

@@ -219,11 +219,14 @@ class Store(StoreHandle):
         Raises:
             StoreError: There is no such table, or it is an embedded one of which the store has nothing of its own.
         """
-        chosen = (architectures, seeds)
+        some = None if architectures is None else [int(index) for index in architectures]
+        under = None if seeds is None else list(seeds)
 
         def work(txn: Transaction) -> int:
             number = tables.existing(txn, key)[0]
-            return drop_table(txn, number) if chosen == (None, None) else drop_evaluations(txn, number, *chosen)
+            if some is None and under is None:
+                return drop_table(txn, number)
+            return drop_evaluations(txn, number, some, under)
 
         return self._write(work)
 
