@@ -2,30 +2,48 @@
 
     python benchmarks/proxies.py
     python benchmarks/proxies.py --task nb201/cifar10 --store STORE --proxies flops,parameters,synflow
+    python benchmarks/proxies.py --search 100
+    python benchmarks/proxies.py --predictor
 
-Scores architectures that are drawn uniformly and differ as networks, and correlates the scores with the validation
-accuracies of the table. Prints the table of docs/agents-zero-cost.md: Spearman's rho and Kendall's tau with their
-standard errors by resampling, rho among the better half alone, and processor seconds per architecture on one thread.
-A line of proxies joined by + is their vote: the mean of their ranks.
+The first two lines score architectures that are drawn uniformly and differ as networks, and correlate the scores with
+the validation accuracies of the table: Spearman's rho and Kendall's tau with their standard errors by resampling, rho
+among the better half alone, and processor seconds per architecture on one thread. A row of proxies joined by + is their
+vote: the mean of their ranks. The third line searches for so many simulated seconds with proxies and without, scores
+charged by their operations. The fourth asks whether parameters and FLOPs help a predictor that has the counts of
+operations: Kendall's tau on architectures that it has not seen, with the standard error over runs. All print tables of
+docs/agents-zero-cost.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, rankdata, spearmanr
 
+from nasgym.agents import get_agent
+from nasgym.agents._predictors import Predictor
+from nasgym.agents._proxies import different
 from nasgym.recipes import get_recipe
-from nasgym.spaces import Genotypes
+from nasgym.spaces import Genotypes, Macro
 from nasgym.task import Task, make_task
 from nasgym.training.proxies import PROXIES, ProxyScorer
 
 NAMES = ("flops", "parameters", *PROXIES)
 VOTES = ("synflow+naswot", "flops+synflow+naswot")
+SEARCHES = (
+    "random_search",
+    "regularized_evolution",
+    "regularized_evolution:warm",
+    "regularized_evolution:warm-synflow",
+    "zero_cost:flops",
+    "zero_cost:synflow",
+)
+EVALUATIONS = (20, 50, 100)
 RESAMPLES = 500
 
 
@@ -37,10 +55,22 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="of first weights and minibatches; figures are means")
     parser.add_argument("--images", type=int, default=128)
     parser.add_argument("--proxies", default=",".join((*NAMES, *VOTES)))
+    parser.add_argument("--search", type=float, metavar="SECONDS", help="search with so many simulated seconds")
+    parser.add_argument("--predictor", action="store_true")
+    parser.add_argument("--runs", type=int, default=100, help="of a search or a predictor")
+    parser.add_argument("--scored-runs", type=int, default=5, help="of a search that runs networks; 0: leave those out")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    task = make_task(given.task, store=given.store, on_missing="error")
-    rows = drawn(task, given.cells)
+    task = make_task(given.task, store=given.store, budget=given.search, on_missing="error")
+    if given.search:
+        return search(task, given.runs, given.scored_runs)
+    if given.predictor:
+        return predictor(task, given.runs)
+    rank(task, drawn(task, given.cells), given)
+
+
+def rank(task: Task, rows: Genotypes, given: argparse.Namespace) -> None:
+    """Print the table of proxies."""
     accuracies = task.evaluate(rows).accuracies
     print(f"{len(rows)} architectures of {given.task}, {given.seeds} seeds, {given.images} images\n")
     print("| proxy | Spearman's rho | Kendall's tau | rho, better half | CPU milliseconds per architecture |")
@@ -57,9 +87,7 @@ def main() -> None:
 
 def drawn(task: Task, n: int) -> Genotypes:
     """Return up to ``n`` architectures, drawn uniformly, of which no two are equal networks."""
-    rows = task.space.sample(np.random.default_rng(0), 4 * n)
-    _, first = np.unique(task.space.canonical(rows), return_index=True)
-    return rows[np.sort(first)[:n]]
+    return different(task.space, task.space.sample(np.random.default_rng(0), 4 * n))[:n]
 
 
 def scored(task: Task, proxy: str, rows: Genotypes, seeds: int, images: int) -> tuple[NDArray[np.float64], float]:
@@ -91,7 +119,11 @@ def line(name: str, scores: NDArray[np.float64], accuracies: NDArray[np.float64]
     return f"| `{name}` | {rho} | {tau} | {top:.2f} | {1000 * seconds:.2f} |"
 
 
-def with_error(statistic, scores, accuracies) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def with_error(
+    statistic: Callable[[NDArray[np.float64], NDArray[np.float64]], float],
+    scores: NDArray[np.float64],
+    accuracies: NDArray[np.float64],
+) -> str:
     """Return the mean over seeds, and the standard deviation over resampled architectures of the first seed."""
     rng = np.random.default_rng(1)
     value = np.mean([statistic(s, accuracies) for s in scores])
@@ -100,6 +132,49 @@ def with_error(statistic, scores, accuracies) -> str:  # type: ignore[no-untyped
         chosen = rng.integers(0, len(accuracies), len(accuracies))
         again.append(statistic(scores[0][chosen], accuracies[chosen]))
     return f"{value:.2f} ± {np.std(again):.2f}"
+
+
+def search(task: Task, runs: int, scored_runs: int) -> None:
+    """Print the table of searches."""
+    print("| agent | runs | evaluations | valid | CPU seconds per run |\n|---|---:|---:|---|---:|")
+    for spec in SEARCHES:
+        scores = "synflow" in spec
+        if scores and not scored_runs:
+            continue
+        agent = get_agent(spec, clock="operations") if scores else get_agent(spec)
+        found, evaluations, began = [], [], time.process_time()
+        for seed in range(scored_runs if scores else runs):
+            task.restart(seed)
+            agent.search(task, seed)
+            found.append(100 * task.incumbent.accuracy if task.incumbent else np.nan)
+            evaluations.append(task.evaluations)
+        seconds = (time.process_time() - began) / len(found)
+        figures = f"{np.mean(evaluations):.1f} | {np.mean(found):.2f} ± {np.std(found, ddof=1):.2f} | {seconds:.2f}"
+        print(f"| `{spec}` | {len(found)} | {figures} |", flush=True)
+
+
+class Informed(Predictor):
+    """A predictor that sees parameters and FLOPs, too."""
+
+    def _rows(self, genotypes: Genotypes) -> NDArray[np.float64]:
+        counts = np.stack([self._space.parameters(genotypes, Macro()), self._space.flops(genotypes, Macro())], axis=1)
+        return np.hstack([super()._rows(genotypes), counts / 1e6])
+
+
+def predictor(task: Task, runs: int) -> None:
+    """Print the table of predictors."""
+    print("| evaluations | without | with parameters and FLOPs |\n|---:|---|---|")
+    for n in EVALUATIONS:
+        taus: list[list[float]] = [[], []]
+        for seed in range(runs):
+            rows = different(task.space, task.space.sample(np.random.default_rng(seed), 1500 + n))
+            accuracies = task.evaluate(rows).accuracies
+            for kind, own in zip((Predictor, Informed), taus, strict=True):
+                made = kind(task.space, "forest", 30)
+                made.fit(np.random.default_rng(seed), rows[:n], accuracies[:n])
+                own.append(float(kendalltau(made.predict(rows[n:]).mean(axis=0), accuracies[n:])[0]))
+        figures = " | ".join(f"{np.mean(own):.3f} ± {np.std(own) / len(own) ** 0.5:.3f}" for own in taus)
+        print(f"| {n} | {figures} |", flush=True)
 
 
 if __name__ == "__main__":
