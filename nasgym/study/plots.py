@@ -43,20 +43,21 @@ def draw_report(report: Report, path: Path) -> None:
             axis.grid(color="#e4e4e4", linewidth=0.7)
             axis.set_axisbelow(True)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=_NAMES_IN_A_ROW, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=_NAMES_IN_A_ROW, frameon=False, handlelength=3.5)
     canvas.print_png(str(path))  # type: ignore[no-untyped-call]
 
 
 def _anytime(axis: Axes, task: TaskReport) -> None:
     table = task.tables[0]
     factor, unit = _scale(table.score.metric)
+    banded = len(task.summaries) <= len(_COLOURS)  # the bands of more would cover each other and the curves
     for number, (summary, curve) in enumerate(zip(task.summaries, task.curves, strict=True)):
         colour, style = _pen(number)
         axis.plot(curve.times, factor * curve.mean, color=colour, linestyle=style, linewidth=2, label=summary.agent)
         if len(curve.runs) <= _FEW_RUNS:
             for run in curve.runs:
                 axis.plot(curve.times, factor * run, color=colour, linestyle=style, linewidth=0.8, alpha=0.45)
-        else:
+        elif banded:
             low, high = (factor * bound for bound in curve.interval)
             axis.fill_between(curve.times, low, high, color=colour, alpha=0.18, linewidth=0)
     if np.isfinite(table.best):
@@ -69,7 +70,8 @@ def _anytime(axis: Axes, task: TaskReport) -> None:
     _focus(axis, task, factor)
     few = max(len(curve.runs) for curve in task.curves) <= _FEW_RUNS
     axis.set_title(f"{task.spec.label}: best found so far", fontsize=11, loc="left")
-    axis.set_xlabel(f"simulated seconds (mean of runs, {'thin: each run' if few else 'with its 95% interval'})")
+    beside = ", thin: each run" if few else ", with its 95% interval" if banded else ""
+    axis.set_xlabel(f"simulated seconds (mean of runs{beside})")
     axis.set_ylabel(f"{table.score.name} {unit}")
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 
