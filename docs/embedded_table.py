@@ -1,4 +1,4 @@
-"""Write the figures of docs/tables.md and draw its pictures, from the embedded table alone.
+"""Write the figures of docs/tables.md and docs/nb101.md and draw their pictures, from the embedded tables alone.
 
 python docs/embedded_table.py
 """
@@ -27,7 +27,11 @@ from nasgym.spaces import get_space
 from nasgym.store import open_store
 from nasgym.tables import PackedTable, embedded_table
 
-KEY = TableKey("nb201", "cluttered-digits", "cluttered-digits-10")
+PAGES = (
+    (TableKey("nb201", "cluttered-digits", "cluttered-digits-10"), "tables.md", "table"),
+    (TableKey("nb101-5", "cluttered-digits", "nb101-digits"), "nb101.md", "table-nb101-5"),
+)
+"""Each embedded table, the page of its figures, and how the names of its pictures begin."""
 BEGIN, END = "<!-- figures: written by docs/embedded_table.py -->\n", "<!-- end of figures -->\n"
 DOCS = Path(__file__).parent
 PURPLE, ORANGE, GREY = "#4b2e83", "#d9730d", "#8a8a8a"
@@ -36,8 +40,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Look:
-    """The embedded table, as arrays over the architectures that answer for themselves or for an equal one."""
+    """An embedded table, as arrays over the architectures that answer for themselves or for an equal one."""
 
+    key: TableKey
     packed: PackedTable
     benchmark: Benchmark
 
@@ -52,8 +57,8 @@ class Look:
 
     @cached_property
     def connected(self) -> NDArray[np.bool_]:
-        """``bool[T]``: those whose output depends on the image."""
-        return self.values("valid_accuracy").mean(axis=0) > 1.05 / DATASETS[KEY.dataset].classes
+        """``bool[T]``: those whose output depends on the image, as what they have learnt shows."""
+        return self.values("valid_accuracy").mean(axis=0) > 1.05 / DATASETS[self.key.dataset].classes
 
     def mean(self, metric: str, epoch: int | None = None) -> Floats:
         """Return the mean over seeds of every architecture of the space, ``float64[N]``."""
@@ -61,19 +66,24 @@ class Look:
 
 
 def main() -> None:
-    """Rewrite the figures of the page, and the pictures."""
-    packed = embedded_table(KEY)
-    assert packed is not None, f"there is no embedded table {KEY}"
-    look = Look(packed, Benchmark(get_space(KEY.space), KEY, open_store(DOCS / "no-such-store")))
-    page = DOCS / "tables.md"
+    """Rewrite the figures of the pages, and the pictures."""
+    plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3})
+    for key, page, pictures in PAGES:
+        rewrite(key, DOCS / page, pictures)
+
+
+def rewrite(key: TableKey, page: Path, pictures: str) -> None:
+    """Rewrite the figures of one table, and draw its pictures."""
+    packed = embedded_table(key)
+    assert packed is not None, f"there is no embedded table {key}"
+    look = Look(key, packed, Benchmark(get_space(key.space), key, open_store(DOCS / "no-such-store")))
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
     page.write_text(before + BEGIN + "\n".join(["", *figures(look), "", END]) + after, encoding="utf-8")
-    plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3})
     for name, draw in (("accuracies", accuracies), ("epochs", epochs), ("cost", cost)):
         figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
         draw(look, *axes)
-        figure.savefig(DOCS / "images" / f"table-{name}.png", dpi=110)
+        figure.savefig(DOCS / "images" / f"{pictures}-{name}.png", dpi=110)
         plt.close(figure)
 
 
@@ -131,7 +141,12 @@ def accuracies(look: Look, left: Axes, right: Axes) -> None:
             color=colour,
             label=metric.partition("_")[0],
         )
-    left.set(xlabel="accuracy, %", ylabel="architectures", title="All 15,625 architectures", yscale="log")
+    left.set(
+        xlabel="accuracy, %",
+        ylabel="architectures",
+        title=f"All {look.benchmark.space.size:,} architectures",
+        yscale="log",
+    )
     left.legend(frameon=False)
     values = look.values("valid_accuracy")
     if len(values) > 1:
@@ -157,7 +172,7 @@ def epochs(look: Look, left: Axes, right: Axes) -> None:
     left.legend(frameon=False, loc="lower right")
     final = look.values("valid_accuracy")[:, connected]
     upper = final.mean(axis=0) >= np.median(final.mean(axis=0))
-    for mask, colour, label in ((np.ones_like(upper), PURPLE, "all connected cells"), (upper, ORANGE, "upper half")):
+    for mask, colour, label in ((np.ones_like(upper), PURPLE, "all cells that learn"), (upper, ORANGE, "upper half")):
         rhos = [_early(look, int(e), final, connected, mask) for e in count]
         right.plot(count, rhos, marker="o", color=colour, label=label)
     right.set(xlabel="epoch", ylabel="Spearman's rho with the end", title=_early_title(final), ylim=(-0.05, 1.05))
@@ -196,8 +211,8 @@ def cost(look: Look, left: Axes, right: Axes) -> None:
 
 
 def _parameters(look: Look) -> NDArray[np.int64]:
-    space, data = look.benchmark.space, DATASETS[KEY.dataset]
-    macro = get_recipe(KEY.recipe).macro(data.classes, data.channels, data.resolution)
+    space, data = look.benchmark.space, DATASETS[look.key.dataset]
+    macro = get_recipe(look.key.recipe).macro(data.classes, data.channels, data.resolution)
     return space.parameters(space.from_index(np.arange(space.size)), macro)
 
 
