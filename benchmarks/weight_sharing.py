@@ -1,7 +1,7 @@
 """Weight-sharing agents: what each finds, where that stands in the table, and how many skips it has by epoch.
 
     python benchmarks/weight_sharing.py --seeds 3
-    python benchmarks/weight_sharing.py --task nb201/cifar10 --store STORE --epochs 10 --device cuda --agents gdas,rsps
+    python benchmarks/weight_sharing.py --task nb201/cifar10 --recipe nb201-200 --store STORE --epochs 10 --agents gdas
     python benchmarks/weight_sharing.py --task nb201/imagefolder:PATH --table nb201/cifar10 --store STORE --epochs 10
 
 The first line searches the embedded table with the schedules for small images and prints the tables of
@@ -28,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="nb201/cluttered-digits")
     parser.add_argument("--table", help="the task whose table knows the cells; --task if not given")
+    parser.add_argument("--recipe", help="of that table, such as nb201-200; the data set's default if not given")
     parser.add_argument("--store", help="where the results are; the user's store if not given")
     parser.add_argument("--agents", default=AGENTS, help="names, also with presets")
     parser.add_argument("--seeds", type=int, default=3, help="searches of each agent")
@@ -36,7 +37,8 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()
     task = make_task(given.task, store=given.store, on_missing="error", max_evaluations=1)
-    table = Scores(make_task(given.table or given.task, store=given.store, on_missing="error"))
+    known = make_task(given.table or given.task, recipe=given.recipe, store=given.store, on_missing="error")
+    table = Scores(known)
     print("| agent | seed | cell found | valid | test | rank | charged s | CPU s |")
     print("|---|---:|---|---:|---:|---:|---:|---:|")
     skips = {}
