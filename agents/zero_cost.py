@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from nasgym.agents._proxies import CLOCKS, Ranker, check_proxies, different
 from nasgym.agents.base import Agent, begin, check_settings, setting
+from nasgym.spaces import Genotypes
 from nasgym.task import Task
 
 __all__ = ["ZeroCost"]
@@ -73,10 +74,14 @@ class ZeroCost(Agent):
         )
         while not task.exhausted:
             ranked = ranker.ranked(different(task.space, task.space.sample(rng, self.candidates)))
-            for first in range(0, len(ranked), _BLOCK):
-                if task.exhausted:
-                    return
-                task.evaluate(ranked[first : first + _BLOCK])
+            _evaluate_in_order(task, ranked)
+
+
+def _evaluate_in_order(task: Task, ranked: Genotypes) -> None:
+    for first in range(0, len(ranked), _BLOCK):
+        if task.exhausted:
+            return
+        task.evaluate(ranked[first : first + _BLOCK])
 
 
 _BLOCK = 64  # evaluated per call, for speed

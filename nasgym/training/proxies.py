@@ -242,7 +242,7 @@ def _log_determinant(kernel: NDArray[np.float64], units: int) -> float:
     return float(np.linalg.slogdet(kernel)[1])
 
 
-def _weights(network: nn.Module) -> list[nn.Parameter]:
+def _weights(network: nn.Module) -> list[Tensor]:
     """Return the weights of all convolutions and dense layers."""
     return [layer.weight for layer in network.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
 

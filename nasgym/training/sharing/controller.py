@@ -32,7 +32,7 @@ class Controller(nn.Module):
             self.lstm = nn.LSTM(_UNITS, _UNITS, num_layers=_LAYERS)
             self.embedding = nn.Embedding(allowed.shape[1], _UNITS)
             self.head = nn.Linear(_UNITS, allowed.shape[1])
-            first = (self.lstm.weight_hh_l0, self.lstm.weight_ih_l0)
+            first = [self.lstm.get_parameter(name) for name in ("weight_hh_l0", "weight_ih_l0")]
             for weight in (self.start, *first, self.embedding.weight, self.head.weight):
                 nn.init.uniform_(weight, -_SCALE, _SCALE)
 
