@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -54,11 +56,23 @@ class RungJob(Job):
     rung: int = field(kw_only=True)
 
 
-@dataclass(eq=False)
-class _Member:
-    job: RungJob
-    result: Result
-    promoted: bool = False
+class _Rung:
+    """Results of one rung; each arrival takes a logarithm of their number, so that long searches stay linear."""
+
+    def __init__(self) -> None:
+        self._ranks: list[tuple[float, int]] = []  # all, best first, equal ones as they arrived
+        self._waiting: list[tuple[float, int, RungJob, Result]] = []  # a heap of those not promoted, the best on top
+
+    def add(self, job: RungJob, result: Result) -> None:
+        rank = (-result.accuracy, len(self._ranks))
+        insort(self._ranks, rank)
+        heappush(self._waiting, (*rank, job, result))
+
+    def promotable(self, eta: int) -> tuple[RungJob, Result] | None:
+        """Take out the best that is not promoted yet; None where it is not among the best ``1/eta``."""
+        if not self._waiting or bisect_left(self._ranks, self._waiting[0][:2]) >= len(self._ranks) // eta:
+            return None
+        return heappop(self._waiting)[2:]
 
 
 class _Run:
@@ -66,19 +80,14 @@ class _Run:
 
     def __init__(self, task: Task, rng: np.random.Generator, eta: int, epochs: list[int]) -> None:
         self._task, self._rng, self._eta, self._epochs = task, rng, eta, epochs
-        self._rungs: list[list[_Member]] = [[] for _ in epochs]  # each with its best first
+        self._rungs = [_Rung() for _ in epochs]
 
     def ask(self) -> RungJob:
         for rung in range(len(self._epochs) - 2, -1, -1):
-            members = self._rungs[rung]
-            for member in members[: len(members) // self._eta]:
-                if not member.promoted:
-                    member.promoted = True
-                    epochs = self._epochs[rung + 1]
-                    return RungJob(member.job.genotype, epochs, member.result, rung=rung + 1)
+            if (best := self._rungs[rung].promotable(self._eta)) is not None:
+                job, result = best
+                return RungJob(job.genotype, self._epochs[rung + 1], result, rung=rung + 1)
         return RungJob(self._task.space.sample(self._rng, 1)[0], self._epochs[0], rung=0)
 
     def tell(self, job: RungJob, result: Result) -> None:
-        members = self._rungs[job.rung]
-        members.append(_Member(job, result))
-        members.sort(key=lambda member: -member.result.accuracy)
+        self._rungs[job.rung].add(job, result)

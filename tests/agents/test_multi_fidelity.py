@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nasgym.agents import agent_class, agent_names, get_agent
 from nasgym.agents._fidelity import hyperband_sizes, rungs
@@ -274,3 +276,24 @@ def test_asha_serves_the_highest_rung_first():
         for accuracy in (0.5, 0.6, 0.7):
             run.tell(RungJob(genotype, epochs, rung=rung), Result(5, accuracy, 1.0, 0, epochs, 1.0, True))
     assert [run.ask().rung for _ in range(3)] == [2, 1, 0]
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 4), st.booleans()), max_size=40), st.integers(2, 4))
+def test_asha_promotes_what_sorting_each_rung_again_and_again_would(events, eta):
+    """The definition, quadratic: of each rung the best not promoted yet, if it is among the best ``1/eta`` of it."""
+    task = synthetic_task(Numbered())
+    run = _Run(task, np.random.default_rng(0), eta, [1, 3, 10])
+    told, promoted = [[], [], []], set()
+    for number, (rung, accuracy, ask) in enumerate(events):  # few different accuracies: ties go to the first
+        job = RungJob(task.space.from_index([number])[0], 1, rung=rung)
+        run.tell(job, Result(number, float(accuracy), 1.0, 0, 1, 1.0, True))
+        told[rung].append((-accuracy, number))
+        if not ask:
+            continue
+        best = [sorted(told[r])[: len(told[r]) // eta] for r in (1, 0)]
+        waiting = [(r, n) for r, rows in zip((1, 0), best, strict=True) for _, n in rows if n not in promoted]
+        found = run.ask()
+        assert (found.rung, None if found.resume is None else found.resume.index) == (
+            (waiting[0][0] + 1, waiting[0][1]) if waiting else (0, None)
+        )
+        promoted |= {n for _, n in waiting[:1]}
