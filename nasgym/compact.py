@@ -45,6 +45,7 @@ _MAGIC = b"NG"
 _WIDE, _FIRST_FAULT, _KNOWN_FLAGS = 1, 1, 7
 _MOST = {"index": (1 << 32) - 1, "seed": 255, "epochs": 254, "parameters": (1 << 32) - 1}
 _MILLION = 1e6
+_ERRORS = "surrogatepass"  # as JSON reads: what it can escape comes back
 
 
 def record_type(wide: bool) -> np.dtype[np.void]:
@@ -194,7 +195,10 @@ def unform(body: bytes) -> tuple[int, int, int, bool, dict[str, str], Curves]:
         for (name, unit), array in zip(SERIES.items(), arrays, strict=True)
     }
     try:
-        provenance = {"tool": TOOL, "source": SOURCES[source - 1] if source else body[one.size :].decode()}
+        provenance = {
+            "tool": TOOL,
+            "source": SOURCES[source - 1] if source else body[one.size :].decode(errors=_ERRORS),
+        }
     except UnicodeDecodeError as error:
         raise StoreDamaged(f"the source of a record is no text ({error}).") from error
     faults = [name for bit, name in enumerate(FAULTS) if flags >> _FIRST_FAULT + bit & 1]
@@ -212,6 +216,8 @@ def _bits_of(provenance: Mapping[str, str]) -> int | None:
     names = {"tool", "source"} | ({"faults"} if faults is not None else set())
     if provenance.keys() != names or provenance["tool"] != TOOL:
         return None
+    if not all(isinstance(value, str) for value in provenance.values()):  # a file of results may hold anything
+        return None
     named = faults.split(",") if faults is not None else []
     bits = sum(1 << bit for bit, name in enumerate(FAULTS) if name in named)
     in_order = [name for name in FAULTS if name in named]
@@ -225,7 +231,7 @@ def _encoded(trainings: Trainings, which: NDArray[np.intp], wide: bool, source: 
         rows[name] = getattr(trainings, name)[which]
     rows["flags"] = trainings.faults[which] << _FIRST_FAULT | wide
     rows["source"] = SOURCES.index(source) + 1 if source in SOURCES else 0
-    tail, size, whole = b"" if source in SOURCES else source.encode(), rows.itemsize, rows.tobytes()
+    tail, size, whole = b"" if source in SOURCES else source.encode(errors=_ERRORS), rows.itemsize, rows.tobytes()
     bodies = [whole[at : at + size] + tail for at in range(0, len(whole), size)]
     return [_HEAD.pack(_MAGIC, VERSION, zlib.crc32(body, VERSION)) + body for body in bodies]
 

@@ -245,7 +245,7 @@ def encode(evaluation: Evaluation) -> bytes:
         dict(evaluation.provenance),
         curves,
     ]
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass")  # as JSON reads
     deflate = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_DEFAULT_STRATEGY, _WORDS)
     body = deflate.compress(b"".join([_LENGTH.pack(len(text)), text, *arrays])) + deflate.flush()
     return _HEAD.pack(_MAGIC, RECORD_VERSION, _checksum(RECORD_VERSION, body)) + body

@@ -1,5 +1,7 @@
 """Records of trainings in the published form: short, and lossless."""
 
+import dataclasses
+import struct
 import zlib
 
 import numpy as np
@@ -13,6 +15,8 @@ from nasgym.results import Evaluation, Series, decode, encode
 
 REALS = st.floats(allow_nan=False) | st.floats(width=32, allow_nan=False) | st.just(-0.0)
 FLOATS_32 = st.floats(width=32, allow_nan=False)
+BITS = st.integers(0, (1 << 64) - 1) | st.integers((1 << 63) - (1 << 52), (1 << 63) - 1)  # many of them no numbers
+ANY_BITS = BITS.map(lambda bits: struct.unpack("<d", struct.pack("<Q", bits))[0])
 
 
 def evaluation(reals, *, index=5, seed=1, epochs=12, parameters=8_555_530, source="nasbench_full.tfrecord", faults=""):
@@ -28,7 +32,9 @@ def evaluation(reals, *, index=5, seed=1, epochs=12, parameters=8_555_530, sourc
 
 @settings(deadline=None)
 @given(
-    reals=st.lists(REALS, min_size=13, max_size=13) | st.lists(FLOATS_32, min_size=13, max_size=13),
+    reals=st.lists(REALS, min_size=13, max_size=13)
+    | st.lists(FLOATS_32, min_size=13, max_size=13)
+    | st.lists(ANY_BITS, min_size=13, max_size=13),
     index=st.integers(0, (1 << 32) - 1),
     seed=st.integers(0, 255),
     epochs=st.integers(1, 127).map(lambda half: 2 * half),
@@ -45,6 +51,15 @@ def test_a_record_keeps_every_bit(reals, **fields):
     assert encode(found) == data
     for name, series in given_one.series.items():
         assert found.series[name].values.tobytes() == series.values.tobytes()
+
+
+@pytest.mark.parametrize("source", [5, None, ["a"], "\ud800"], ids=repr)
+def test_a_source_of_any_kind_comes_back(source):
+    """A file of results may hold anything in a provenance, half a surrogate pair too: JSON can escape that."""
+    given_one = evaluation(REAL, source=source)
+    assert decode(encode(given_one)) == given_one
+    other = dataclasses.replace(given_one, provenance={"note": source})
+    assert decode(encode(other)) == other
 
 
 def test_a_published_training_takes_75_bytes():

@@ -6,7 +6,7 @@ import bz2
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from nasgym.store import Store
 __all__ = ["ensure_imported", "import_once", "read_architecture", "read_pickle"]
 
 NOTES = "official-files.json"
-"""A file beside the store's own: official file -> its size and time when it was imported whole."""
+"""A file beside the store's own: official file -> its size, its time, its space, and the tables of the store after it
+was imported whole. Where one of these was dropped since, the file is imported again."""
 
 
 def ensure_imported(path: Path, space: str, store: Store) -> None:
@@ -55,13 +56,20 @@ def import_once(path: Path, space: str, store: Store, tables: Iterable[TableKey]
     if not path.exists():
         raise InvalidSetting(f"{path} is neither a file or a dir: check the path, or None for the nasgym store.")
     found, notes = path.stat(), _notes(store)
-    name, state = str(path.resolve()), [found.st_size, found.st_mtime_ns, space]
-    if notes.get(name) == state and any(key in store for key in tables):
+    name, state, every = str(path.resolve()), [found.st_size, found.st_mtime_ns, space], list(tables)
+    if _is_imported(notes.get(name), state, [str(key) for key in every if key in store]):
         return
     print(f"nasgym: importing {path} into {store.path}, once", file=sys.stderr)
     run()
     with suppress(OSError):  # the results are stored; without the note the next opening looks for them one by one
-        _write(store, {**_notes(store), name: state})
+        _write(store, {**_notes(store), name: [*state, [str(key) for key in every if key in store]]})
+
+
+def _is_imported(note: object, state: Sequence[object], there: Sequence[str]) -> bool:
+    """Tell whether a note is of this state of a file, and what it filled is still there."""
+    if not isinstance(note, list) or note[:3] != state or not there:
+        return False
+    return set(note[3]) <= set(there) if len(note) == 4 and isinstance(note[3], list) else len(note) == 3
 
 
 def _notes(store: Store) -> dict[str, Any]:

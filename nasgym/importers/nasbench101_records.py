@@ -81,7 +81,7 @@ def _read_json(at: int, record: bytes) -> _Text:
         raise BadRecord(at, f"it is no JSON text ({error})") from error
     kinds = [type(value) for value in row] if isinstance(row, list) else type(row)
     if kinds != [str, int, str, str, str]:
-        raise BadRecord(at, f"it is no list of hash, epochs, matrix, operations and metrics: {str(row)[:100]}")
+        raise BadRecord(at, f"it is no list of hash, epochs, matrix, operations and metrics: {repr(row)[:100]}")
     name, epochs, matrix, operations, coded = row
     if epochs not in EPOCHS:
         raise BadRecord(at, f"it was trained for {epochs} epochs; published trainings have {EPOCHS}")

@@ -155,7 +155,8 @@ def check_indices(indices: NDArray[np.integer] | Sequence[int], size: int) -> In
         raise InvalidArchitecture(
             f"a batch of indices has the shape (n,); got {array.shape}. Wrap a single one as [i]."
         )
-    if array.size and not np.issubdtype(array.dtype, np.integer):
+    huge = array.dtype == object and all(type(index) is int for index in array)  # beyond 64 bits: out of bounds
+    if array.size and not huge and not np.issubdtype(array.dtype, np.integer):
         raise InvalidArchitecture(f"architecture indices are integers; got an array of {array.dtype}.")
     outside = array[(array < 0) | (array >= size)]
     if outside.size:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from operator import index as as_integer
 
 import numpy as np
 
-from nasgym.errors import StoreError
+from nasgym.errors import InvalidSetting, StoreError
 from nasgym.results import Seed
 from nasgym.store import layout
 from nasgym.store.environment import Transaction
 from nasgym.store.layout import META_KEY, TableState, seed_number
 
-__all__ = ["drop_evaluations", "drop_table", "last_dropped"]
+__all__ = ["drop_evaluations", "drop_table", "last_dropped", "whole_index"]
 
 _DROPPED = "dropped"
 
@@ -40,7 +41,7 @@ def drop_evaluations(
     txn: Transaction, number: int, architectures: Iterable[int] | None, seeds: Iterable[Seed] | None
 ) -> int:
     """Forget the evaluations of some architectures and seeds (None: all), with claims on them; return how many."""
-    chosen = None if architectures is None else [index for index in architectures if index >= 0]
+    chosen = None if architectures is None else list(filter(layout.has_key, architectures))
     numbers = None if seeds is None else [seed_number(seed) for seed in seeds]
 
     def delete(kind: bytes) -> int:
@@ -64,6 +65,16 @@ def drop_evaluations(
         after = replace(state, generation=state.generation + 1, rows=state.rows - rows, pending=0)
         txn.put(state_key, after.encode())
     return rows
+
+
+def whole_index(index: object) -> int:
+    """Return an index; raises `InvalidSetting` for what is none: 1.5 is not taken for 1, nor a mask for 0 and 1."""
+    try:
+        if not isinstance(index, bool):
+            return as_integer(index)  # type: ignore[arg-type]
+    except TypeError:
+        pass
+    raise InvalidSetting(f"an architecture to drop is named by its index, a whole number; got {index!r}.")
 
 
 def last_dropped(txn: Transaction) -> tuple[int, int]:

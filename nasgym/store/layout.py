@@ -125,6 +125,11 @@ def table_key(kind: bytes, table: int) -> bytes:
     return _TABLE.pack(kind, table)
 
 
+def has_key(index: int) -> bool:
+    """Tell whether an index can be part of a key; nothing is stored under any other."""
+    return 0 <= index < 1 << 64
+
+
 def cell_key(kind: bytes, table: int, index: int, seed: Seed) -> bytes:
     """Return the key of an evaluation (``b"r"``) or claim (``b"l"``); indices are not negative."""
     return _CELL.pack(kind, table, index, seed_number(seed))

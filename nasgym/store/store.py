@@ -15,7 +15,7 @@ from nasgym.results_file import ResultsWriter, TableMeta
 from nasgym.store import claims, dense, layout, tables
 from nasgym.store.checks import problems_of
 from nasgym.store.columns import Columns
-from nasgym.store.dropping import drop_evaluations, drop_table
+from nasgym.store.dropping import drop_evaluations, drop_table, whole_index
 from nasgym.store.environment import Transaction
 from nasgym.store.handle import StoreHandle
 from nasgym.store.layout import Cell
@@ -166,7 +166,7 @@ class Store(StoreHandle):
             found = self._find(txn, key, remember=True)
             return None if found is None else txn.get(layout.cell_key(b"r", found[0], index, seed))
 
-        data = self._read(work) if index >= 0 else None
+        data = self._read(work) if layout.has_key(index) else None
         return None if data is None else decode(data)
 
     def seeds(self, key: TableKey, index: int) -> list[Seed]:
@@ -174,7 +174,7 @@ class Store(StoreHandle):
 
         def work(txn: Transaction) -> list[Seed]:
             found = self._find(txn, key, remember=True)
-            if found is None or index < 0:
+            if found is None or not layout.has_key(index):
                 return []
             prefix = layout.cell_key(b"r", found[0], index, 0)[:-8]
             return [layout.cell_of(k).seed for k in layout.keys(txn, prefix)]
@@ -218,8 +218,9 @@ class Store(StoreHandle):
 
         Raises:
             StoreError: There is no such table, or it is an embedded one of which the store has nothing of its own.
+            InvalidSetting: An architecture or a seed is no whole number; nothing was forgotten.
         """
-        some = None if architectures is None else [int(index) for index in architectures]
+        some = None if architectures is None else [whole_index(index) for index in architectures]
         under = None if seeds is None else list(seeds)
 
         def work(txn: Transaction) -> int:

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from nasgym.compat.engine import NotEvaluated
+from nasgym.compat.imported import NOTES
 from nasgym.compat.nasbench import api
 from nasgym.errors import InvalidArchive, InvalidSetting, MissingResult
+from nasgym.importers.nasbench101 import TABLES
 from nasgym.results import Evaluation, Series
 from nasgym.spaces import NB101
 from nasgym.store import Store
@@ -379,6 +381,28 @@ def test_the_smaller_file_has_one_length(tmp_path):
         nasbench.query(spec, epochs=4)
 
 
+def test_a_table_that_was_dropped_comes_back_from_the_file(tmp_path, capsys):
+    path = records.write(tmp_path / "nasbench_full.tfrecord", [7])
+    store = Store(tmp_path / "store")
+    first = api.NASBench(path, store=store)
+    store.drop(TABLES[108])
+    again = api.NASBench(path, store=store)
+    assert again.valid_epochs == {4, 12, 36, 108}
+    (digits,) = again.hash_iterator()
+    assert again.get_metrics_from_hash(digits)[1] == first.get_metrics_from_hash(digits)[1]
+    api.NASBench(path, store=store)
+    assert capsys.readouterr().err.count("importing") == 2
+
+
+def test_a_note_without_tables_still_counts(official, capsys):
+    """Versions before kept the size, the time and the space alone."""
+    path, store = official
+    notes = json.loads((store.path / NOTES).read_text())
+    (store.path / NOTES).write_text(json.dumps({name: note[:3] for name, note in notes.items()}))
+    api.NASBench(path, store=store)
+    assert "importing" not in capsys.readouterr().err
+
+
 def test_trainings_of_ones_own_are_passed_over(tmp_path):
     path = records.write(tmp_path / "file.tfrecord", INDICES[:2], epochs=(108,))
     store = Store(tmp_path / "store")
@@ -386,11 +410,14 @@ def test_trainings_of_ones_own_are_passed_over(tmp_path):
     key = next(iter(store.keys()))
     own = {m: Series.of([0.5], [108], "fraction") for m in ("train_accuracy", "valid_accuracy", "test_accuracy")}
     own["train_seconds"] = Series.of([1.0], [108], "seconds")
+    own["train_loss"] = Series.of([0.1], [108], "nats")
     store.put(key, [Evaluation(INDICES[5], seed, 108, own) for seed in (0, 1)])
     nasbench = api.NASBench(path, store=store)
     name = bytes(SPACE.table.digests[INDICES[5]]).hex()
     with pytest.raises(KeyError, match="no official results"):
         nasbench.get_metrics_from_hash(name)
+    assert name not in nasbench.fixed_statistics and len(nasbench.fixed_statistics) == 2
+    assert all(nasbench.get_metrics_from_hash(digits) for digits in nasbench.hash_iterator())
 
 
 def test_it_can_be_pickled_and_copied(nasbench):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import subprocess
 import sys
@@ -246,6 +247,17 @@ def test_where_nothing_can_be_written_the_cells_are_there_all_the_same(tmp_path:
     finally:
         table.open_table.cache_clear()
     assert "cannot be written" in caplog.text
+
+
+def test_a_full_disk_leaves_no_draft(cells_file: Path, monkeypatch, caplog) -> None:
+    def full(path: Path, data: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(data[:100])
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert len(table.open_table(4).cells) == 91
+    assert list(cells_file.parent.iterdir()) == [] and "no space left" in caplog.text
 
 
 def test_the_file_lies_in_the_users_cache(monkeypatch, tmp_path: Path) -> None:

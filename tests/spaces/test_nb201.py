@@ -118,6 +118,7 @@ def test_one_string_without_a_list_is_refused() -> None:
         (7, r"shape \(n,\); got \(\)"),
         ([[1, 2]], r"shape \(n,\); got \(1, 2\)"),
         ([1.5], "indices are integers; got an array of float64"),
+        ([3, 1 << 70], f"index {1 << 70} is outside 0..15624"),
     ],
 )
 def test_a_bad_index_is_refused(indices: Any, message: str) -> None:

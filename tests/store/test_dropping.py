@@ -66,6 +66,22 @@ def test_what_is_not_there_cannot_be_dropped(store: Store) -> None:
     assert store.get(KEY, 1, 0) is not None
 
 
+@pytest.mark.parametrize("wrong", [1.5, "1", None, True, np.bool_(True)], ids=repr)
+def test_what_is_no_index_drops_nothing(store: Store, wrong: object) -> None:
+    """A fraction is not cut to an index, and a mask is not taken for the indices 0 and 1."""
+    store.put(KEY, [evaluation(1)])
+    with pytest.raises(InvalidSetting, match=f"by its index, a whole number; got.*{wrong}"):
+        store.drop(KEY, architectures=[1, wrong])  # type: ignore[list-item]
+    assert store.get(KEY, 1, 0) is not None
+
+
+def test_indices_that_no_key_can_hold_are_not_there(store: Store) -> None:
+    store.put(KEY, [evaluation(1)])
+    for index in (1 << 64, 10**30, -1):
+        assert store.drop(KEY, architectures=[index]) == 0
+        assert store.get(KEY, index, 0) is None and store.seeds(KEY, index) == []
+
+
 def test_who_remembers_a_dropped_table_neither_reads_nor_writes_another(store: Store) -> None:
     """Another store object knows the number of a table; it is dropped and others are made."""
     with Store(store.path) as other:

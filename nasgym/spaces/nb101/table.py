@@ -139,9 +139,10 @@ def _write(path: Path, table: Table) -> None:
     """Write the file under another name first, so that no process ever sees a part of it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-            file.write(table.digests.tobytes() + table.cells.astype("<u4").tobytes())
-        os.replace(file.name, path)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=path.name) as folder:  # a full disk leaves nothing
+            draft = Path(folder) / path.name
+            draft.write_bytes(table.digests.tobytes() + table.cells.astype("<u4").tobytes())
+            draft.replace(path)
     except OSError as error:
         _log.warning("%s cannot be written (%s): the cells are enumerated again in the next process", path, error)
 
