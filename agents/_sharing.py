@@ -106,13 +106,22 @@ class WeightSharing(Agent):
             DeviceMemoryExhausted: The super-network does not fit into the memory of the device.
             SearchDiverged: The loss of the super-network is no longer a number.
         """
-        task.evaluate(self.find(task, seed)[None])
+        found, checkpoint = self._find(task, seed, None)
+        task.evaluate(found[None])
+        if checkpoint is not None:
+            checkpoint.remove()
 
     def find(self, task: Task, seed: int, on_epoch: Callable[[SharingReport], None] | None = None) -> NDArray[np.int8]:
         """Train and settle only: return the architecture ``int8[num_decisions]``, which `search` evaluates.
 
-        ``on_epoch`` is called after every epoch.
+        ``on_epoch`` is called after every epoch. With ``checkpoints`` the answer is kept there until `search` has
+        evaluated it.
         """
+        return self._find(task, seed, on_epoch)[0]
+
+    def _find(
+        self, task: Task, seed: int, on_epoch: Callable[[SharingReport], None] | None
+    ) -> tuple[NDArray[np.int8], Checkpoint | None]:
         begin(task, seed)
         self.check_space(task.space)
         recipe = get_recipe(task.benchmark.key.recipe)
@@ -125,13 +134,15 @@ class WeightSharing(Agent):
             schedule = self.schedule(recipe, data.resolution)
             what = f"the super-network of {task.space.name} with batches of {schedule.batch} images"
             with memory_guard(what, _REMEDY), reproducible(), _threads(recipe, data.resolution):
+                checkpoint = self._checkpoint(task, seed, schedule, data)
                 training = self._training(task, data, recipe, schedule, seed, device)
-                return train_and_settle(
+                found = train_and_settle(
                     self.learner(training),
                     evaluation_seconds=task.dearest,
-                    checkpoint=self._checkpoint(task, seed, schedule, data),
+                    checkpoint=checkpoint,
                     on_epoch=on_epoch,
                 )
+                return found, checkpoint
 
     def learner(self, training: SharedTraining) -> Learner:
         """Return what this agent does with a super-network."""
@@ -179,6 +190,7 @@ class WeightSharing(Agent):
         own = {item.name: str(getattr(self, item.name)) for item in fields(self) if item.name not in _NOT_ITS_OWN}
         identity = {**own, "agent": self.name, "space": task.space.name, "recipe": task.benchmark.key.recipe}
         identity |= {"seed": str(seed), "schedule": str(asdict(schedule)), "data": data.fingerprint}
+        identity["seconds"] = str(task.remaining)
         return Checkpoint(Path(self.checkpoints).expanduser(), identity, _INTERVAL)
 
 

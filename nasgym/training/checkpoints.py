@@ -48,11 +48,16 @@ class Checkpoint:
         return state
 
     def save_if_due(self, networks: Callable[[], Mapping[str, Any]], rows: Sequence[Sequence[float]]) -> None:
-        """Write what ``networks`` gives, and ``rows``, if the interval has passed since the last time.
+        """Write what ``networks`` gives, and ``rows``, if the interval has passed since the last time."""
+        if self.path is not None and time.monotonic() - self._last >= self._interval:
+            self.save(networks, rows)
+
+    def save(self, networks: Callable[[], Mapping[str, Any]], rows: Sequence[Sequence[float]]) -> None:
+        """Write what ``networks`` gives, and ``rows``, now.
 
         Where it cannot be written, on a full disk say, the log tells so and the training goes on.
         """
-        if self.path is None or time.monotonic() - self._last < self._interval:
+        if self.path is None:
             return
         self._last = time.monotonic()
         partial = self.path.with_suffix(f".{os.getpid()}.tmp")

@@ -165,14 +165,33 @@ def test_a_killed_search_goes_on_from_its_checkpoint(name, tmp_path, monkeypatch
     assert found.tolist() == expected.tolist() and again.seconds == pytest.approx(whole.seconds)
 
 
-def test_other_seeds_and_settings_have_checkpoints_of_their_own(tmp_path, monkeypatch):
+def test_an_interrupted_evaluation_does_not_cost_the_search(tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    agent, task = tiny("gdas", epochs=2, checkpoints=str(tmp_path)), synthetic_task()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(task, "evaluate", interrupted)
+        agent.search(task, 0)
+    again, spent = synthetic_task(), task.seconds
+    assert agent.find(again, 0, pytest.fail) is not None and again.seconds == pytest.approx(spent) and spent > 0
+    whole, last = synthetic_task(), synthetic_task()
+    tiny("gdas", epochs=2).search(whole, 0)
+    agent.search(last, 0)
+    assert [column.tolist() for column in last.trajectory.arrays()] == [
+        column.tolist() for column in whole.trajectory.arrays()
+    ]
+    assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+def test_other_seeds_settings_and_budgets_have_checkpoints_of_their_own(tmp_path, monkeypatch):
     monkeypatch.setattr(_sharing, "_INTERVAL", 0.0)
     files = set()
-    for settings in ({}, {"learning_rate": 0.5}, {"seed": 1}):
-        seed = settings.pop("seed", 0)
+    for settings in ({}, {"learning_rate": 0.5}, {"seed": 1}, {"budget": 1234.0}):
+        seed, budget = settings.pop("seed", 0), settings.pop("budget", 1000.0)
         agent = tiny("gdas", epochs=2, checkpoints=str(tmp_path), **settings)
-        agent.find(synthetic_task(), seed, lambda report: files.update(tmp_path.iterdir()))
-    assert len(files) == 3
+        agent.find(synthetic_task(budget=budget), seed, lambda report: files.update(tmp_path.iterdir()))
+    assert len(files) == 4
 
 
 def test_long_trainings_say_that_they_begin(caplog, monkeypatch):

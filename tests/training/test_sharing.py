@@ -85,7 +85,10 @@ def test_a_killed_search_goes_on_to_the_same_end(make: Make, name: str, tmp_path
     assert [report.epoch for report in reports] == [2, 3], "the first epoch was saved"
     assert found.tolist() == expected.tolist() and all(map(torch.equal, weights(again), weights(whole)))
     assert again.meter.charged == pytest.approx(whole.meter.charged) == pytest.approx(sum(charged))
-    assert not list(tmp_path.iterdir()), "nothing is left behind"
+    after: list[float] = []
+    untouched = make(meter=Meter(1e6, charge=after.append), epochs=3)
+    kept = train_and_settle(LEARNERS[name](untouched), checkpoint=Checkpoint(**place), on_epoch=pytest.fail)
+    assert kept.tolist() == expected.tolist() and after == [again.meter.charged], "the answer was saved"
 
 
 @names

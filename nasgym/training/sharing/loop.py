@@ -36,7 +36,8 @@ def train_and_settle(
         learner: The search.
         evaluation_seconds: What is kept for evaluating the answer; 0: as many as training it takes at the rate at
             which the super-network is trained.
-        checkpoint: Where to go on from, and where to save; None: neither.
+        checkpoint: Where to go on from, and where to save; None: neither. It ends as the answer, so that nothing is
+            trained again where the evaluation of the answer is interrupted; removing it is the caller's.
         on_epoch: Called after every epoch.
 
     Raises:
@@ -44,6 +45,9 @@ def train_and_settle(
     """
     training, epoch = learner.training, 0
     if checkpoint is not None and (saved := checkpoint.load(training.device)):
+        if "found" in saved["networks"]:
+            training.meter.load_state(saved["networks"]["meter"])
+            return np.array(saved["networks"]["found"], dtype=np.int8)
         epoch = _restore(learner, saved["networks"])
     training.network.train()
     while epoch < training.schedule.epochs and _epoch(learner, epoch, evaluation_seconds):
@@ -55,7 +59,7 @@ def train_and_settle(
     found = learner.settle(kept)
     training.meter.charge(kept)
     if checkpoint is not None:
-        checkpoint.remove()
+        checkpoint.save(lambda: {"found": found.tolist(), "meter": training.meter.state()}, [])
     return found
 
 
