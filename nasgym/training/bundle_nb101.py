@@ -17,7 +17,8 @@ from nasgym.spaces import Macro
 from nasgym.spaces.nb101 import Cell
 from nasgym.training.bundle_program import Program, write_program
 from nasgym.training.bundle_state import rounded
-from nasgym.training.bundle_writer import Layer, Value, Writer, whole_plane, window_of
+from nasgym.training.bundle_values import Layer, Value, whole_plane, window_of
+from nasgym.training.bundle_writer import Writer
 
 __all__ = ["nb101_program"]
 

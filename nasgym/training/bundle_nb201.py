@@ -9,7 +9,8 @@ from nasgym.spaces import Macro
 from nasgym.spaces.nb201 import NUM_NODES
 from nasgym.training.bundle_program import Program, write_program
 from nasgym.training.bundle_state import ALIGNED
-from nasgym.training.bundle_writer import Layer, Value, Weight, Writer, whole_plane, window_of
+from nasgym.training.bundle_values import Layer, Value, Weight, whole_plane, window_of
+from nasgym.training.bundle_writer import Writer
 
 __all__ = ["nb201_program"]
 

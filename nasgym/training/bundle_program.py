@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasgym.training.bundle_state import Parameter, State
-from nasgym.training.bundle_writer import EvaluationWriter, TrainingWriter, Value, Writer
+from nasgym.training.bundle_values import Value
+from nasgym.training.bundle_writer import EvaluationWriter, TrainingWriter, Writer
 
 __all__ = ["LANES", "Follow", "Parameter", "Program", "write_program"]
 

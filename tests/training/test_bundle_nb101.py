@@ -21,7 +21,7 @@ from nasgym.training.bundle import BundleTrainer
 from nasgym.training.bundle_compiler import load_kernels
 from nasgym.training.bundle_native import NativeNetwork, lanes_of
 from nasgym.training.bundle_nb101 import nb101_program
-from nasgym.training.bundle_writer import Op
+from nasgym.training.bundle_values import Op
 
 MakeRecipe = Callable[..., Recipe]
 SMALL = NB101(5)

@@ -7,7 +7,7 @@ from nasgym.networks.bundle_cells import live_edges
 from nasgym.spaces import NB201, Macro
 from nasgym.training.bundle_nb201 import nb201_program
 from nasgym.training.bundle_program import Program
-from nasgym.training.bundle_writer import Op
+from nasgym.training.bundle_values import Op
 
 SPACE = NB201()
 MACRO = Macro(channels=4, cells_per_stage=1, classes=3, in_channels=1, resolution=8)  # three cells
