@@ -40,24 +40,23 @@ def drop_table(txn: Transaction, number: int) -> int:
 def drop_evaluations(
     txn: Transaction, number: int, architectures: Iterable[int] | None, seeds: Iterable[Seed] | None
 ) -> int:
-    """Forget the evaluations of some architectures and seeds (None: all), with claims on them; return how many."""
+    """Forget the evaluations of some architectures and seeds (None: all); return how many.
+
+    Claims stay: what is stored has none, so they are of trainings that are under way.
+    """
     chosen = None if architectures is None else list(filter(layout.has_key, architectures))
     numbers = None if seeds is None else [seed_number(seed) for seed in seeds]
 
-    def delete(kind: bytes) -> int:
-        keys = list(layout.keys(txn, layout.table_key(kind, number)))
-        cells = layout.cells_of(keys)
-        among = np.ones(len(keys), dtype=np.bool_)
-        for field, wanted in (("index", chosen), ("seed", numbers)):
-            if wanted is not None:
-                among &= np.isin(cells[field], np.array(wanted, dtype=np.uint64))
-        for at in np.flatnonzero(among).tolist():
-            txn.delete(keys[at])
-        return int(among.sum())
-
-    rows = delete(b"r")
+    keys = list(layout.keys(txn, layout.table_key(b"r", number)))
+    cells = layout.cells_of(keys)
+    among = np.ones(len(keys), dtype=np.bool_)
+    for field, wanted in (("index", chosen), ("seed", numbers)):
+        if wanted is not None:
+            among &= np.isin(cells[field], np.array(wanted, dtype=np.uint64))
+    rows = int(among.sum())
+    for at in np.flatnonzero(among).tolist():
+        txn.delete(keys[at])
     if rows:
-        delete(b"l")
         for kind in (b"c", b"p"):  # columns show what is gone: they are built anew
             _delete_all(txn, layout.table_key(kind, number))
         state_key = layout.table_key(b"s", number)

@@ -82,6 +82,17 @@ def test_indices_that_no_key_can_hold_are_not_there(store: Store) -> None:
         assert store.get(KEY, index, 0) is None and store.seeds(KEY, index) == []
 
 
+def test_trainings_under_way_keep_their_claims(store: Store) -> None:
+    """Seed 1 of architecture 2 is being trained while what there is of seed 1 is dropped: no one trains it twice."""
+    store.put(KEY, [evaluation(1, 1)])
+    with Store(store.path) as trainer:
+        assert trainer.claim(KEY, 2, 1, 60)
+        assert store.drop(KEY, seeds=[1]) == 1
+        assert not store.claim(KEY, 2, 1, 60) and store.claim(KEY, 1, 1, 60)
+        trainer.put(KEY, [evaluation(2, 1)])
+    assert store.get(KEY, 2, 1) is not None
+
+
 def test_who_remembers_a_dropped_table_neither_reads_nor_writes_another(store: Store) -> None:
     """Another store object knows the number of a table; it is dropped and others are made."""
     with Store(store.path) as other:
