@@ -94,16 +94,17 @@ def test_trainings_under_way_keep_their_claims(store: Store) -> None:
 
 
 def test_who_remembers_a_dropped_table_neither_reads_nor_writes_another(store: Store) -> None:
-    """Another store object knows the number of a table; it is dropped and others are made."""
-    with Store(store.path) as other:
+    """Other store objects know the number of a table; it is dropped and others are made. One sleeps meanwhile."""
+    with Store(store.path) as other, Store(store.path) as idle:
         other.put(KEY, [evaluation(1, accuracy=50.0)])
+        assert idle.get(KEY, 1, 0) is not None
         seen = other.generation(KEY)  # now it remembers
         store.drop(KEY)
         with pytest.raises(StoreError, match="no table"):
             other.put(KEY, [evaluation(2)])
         store.ensure_table(OTHER, 10)
         store.put(OTHER, [evaluation(1, accuracy=99.0)])
-        assert other.get(KEY, 1, 0) is None
+        assert other.get(KEY, 1, 0) is None and idle.get(KEY, 1, 0) is None
         store.ensure_table(KEY, 1000)
         other.put(KEY, [evaluation(4)])
         assert [e.index for e in store.scan(KEY)] == [4] and [e.index for e in store.scan(OTHER)] == [1]
