@@ -63,8 +63,10 @@ $(STAMP): pyproject.toml constraints.txt Makefile
 	    echo "Python's venv module failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; fi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
 	@# uv is quick but does not read pip's configuration (a mirror, a proxy): where it fails, pip takes over.
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]' \
-	  || $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@# The mode writes a plain path: with the finder that is the default, Python started in the folder that holds the
+	@# checkout would take the checkout itself, if it is called nasgym, for an empty package.
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -C editable_mode=compat -e '.[dev]' \
+	  || $(BIN)/python -m pip install --quiet -c constraints.txt -C editable_mode=compat -e '.[dev]'
 	@touch $(STAMP)
 
 clean: ## remove everything that make and the tools made

@@ -13,6 +13,7 @@ from typing import Any
 from nasgym.agents import agent_class, get_agent
 from nasgym.benchmark import OnMissing, SeedPolicy, import_commands
 from nasgym.errors import InvalidBudget, InvalidSetting, MissingResult, UnknownName
+from nasgym.spaces import Space
 from nasgym.store import default_path
 from nasgym.task import Protocol, Task, get_protocol, make_task
 
@@ -121,12 +122,15 @@ class StudyDesign:
         """Make every task and agent once, so that a wrong name stops the study before it starts.
 
         Raises:
+            UnsuitableTask: An agent cannot search the space of a task.
             NasgymError: What is wrong, see `nasgym.task.make_task` and `nasgym.agents.get_agent`.
         """
-        for spec in self.agents:
-            get_agent(spec)
-        for task in self.tasks:
-            _check_runs(task.make())
+        agents = [get_agent(spec) for spec in self.agents]
+        for spec in self.tasks:
+            task = spec.make()
+            _check_runs(task)
+            for agent in agents:
+                getattr(agent, "check_space", _nothing)(task.space)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -142,6 +146,10 @@ class StudyDesign:
             "first_seed": self.first_seed,
             **({"runs_of": dict(self.runs_of)} if self.runs_of else {}),
         }
+
+
+def _nothing(space: Space) -> None:
+    """Check nothing: a user's own agent need not say which spaces it serves."""
 
 
 def differences(before: Any, after: Any, at: str = "") -> list[str]:

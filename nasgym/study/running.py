@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import nasgym
+from nasgym.agents import get_agent
 from nasgym.errors import InvalidSetting, InvalidTable
 from nasgym.executors import Executor, InProcess
 from nasgym.study.chunks import Chunk, ChunkResult, run_chunk
@@ -27,7 +29,8 @@ from nasgym.study.watching import repeating
 __all__ = ["Progress", "StudyRuns", "run_study"]
 
 CHUNK_RUNS = 25
-"""Runs per chunk on a full table, where a run takes milliseconds; where networks are trained it is one."""
+"""Runs per chunk on a full table, where a run takes milliseconds; where networks are trained, by the task or by the
+agent, it is one."""
 _REPORT_SECONDS = 0.5
 _DESIGN, _CHUNKS, _FAILURES, _PROGRESS = "study.json", "chunks", "failures", "progress"
 
@@ -179,14 +182,18 @@ def _pending(design: StudyDesign, done: Iterable[RunSet], progress: Path) -> Ite
         ended[runs.task, runs.agent].update(runs.seeds.tolist())
     session = time.time_ns()
     for task in design.tasks:
-        live = trains(task)
-        size = 1 if live else CHUNK_RUNS
+        trained = trains(task)
+        slow = {agent: trained or getattr(get_agent(agent), "settles", False) for agent in design.agents}
         left = {a: [s for s in design.seeds(a) if s not in ended.get((task.label, a), ())] for a in design.agents}
-        for start in range(0, max(map(len, left.values())), size):
-            for agent, seeds in left.items():
-                if some := tuple(seeds[start : start + size]):
-                    chunk = Chunk(task, agent, some, session)
-                    yield replace(chunk, progress=str(progress / f"{chunk.name}.note")) if live else chunk
+        for part in zip_longest(*(_parts(left[a], 1 if slow[a] else CHUNK_RUNS) for a in design.agents)):
+            for agent, seeds in zip(design.agents, part, strict=True):
+                if seeds:
+                    chunk = Chunk(task, agent, seeds, session)
+                    yield replace(chunk, progress=str(progress / f"{chunk.name}.note")) if slow[agent] else chunk
+
+
+def _parts(seeds: list[int], size: int) -> list[tuple[int, ...]]:
+    return [tuple(seeds[start : start + size]) for start in range(0, len(seeds), size)]
 
 
 def _by_design(design: StudyDesign, sets: list[RunSet]) -> tuple[RunSet, ...]:

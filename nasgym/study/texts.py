@@ -20,6 +20,9 @@ def score_text(mean: float, std: float | None = None, unit: str = "fraction") ->
 
 
 def figure_text(found: Quantity, summary: Summary, unit: str = "fraction") -> str:
-    """Return mean ± standard deviation over runs, and of how many runs where that is not all of them."""
+    """Return mean ± standard deviation over runs, and of how many runs where that is not all of them.
+
+    One run has no deviation.
+    """
     some = f" ({found.runs} of {summary.runs})" if 0 < found.runs < summary.runs else ""
-    return score_text(found.mean, found.std, unit) + some
+    return score_text(found.mean, found.std if found.runs > 1 else None, unit) + some

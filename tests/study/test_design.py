@@ -13,6 +13,7 @@ from nasgym.errors import (
     MissingResult,
     NasgymError,
     UnknownName,
+    UnsuitableTask,
 )
 from nasgym.store import Store
 from nasgym.study import StudyDesign, TaskSpec
@@ -126,3 +127,9 @@ def test_differences_are_told_in_words(filled: Path) -> None:
     assert differences(before, after) == ["tasks.nb201/cifar10.budget: 100.0, now 7.0", "runs: 3, now 9"]
     assert differences(before, before) == []
     assert differences({"a": None}, {"b": 1}) == ["b: nothing, now 1"]
+
+
+def test_an_agent_that_cannot_search_a_space_stops_the_study_before_it_starts():
+    task = TaskSpec("nb101-5/cluttered-digits", budget=10.0)
+    with pytest.raises(UnsuitableTask, match="nb101-5"):
+        StudyDesign((task,), ("random_search", "gdas"), 1).check()

@@ -275,3 +275,11 @@ def test_the_description_holds_design_and_versions(filled: Path, tmp_path: Path)
     about = json.loads((tmp_path / "out" / "study.json").read_text())
     assert about["design"] == json.loads(json.dumps(design.to_json()))
     assert {"nasgym", "numpy", "python"} <= set(about["versions"]) and about["created"]
+
+
+def test_agents_that_train_for_minutes_get_chunks_of_one_run_and_tell_how_far_they_are(filled: Path, tmp_path: Path):
+    design = a_design(filled, "random_search", "gdas", runs=3)
+    chunks = list(running._pending(design, [], tmp_path))
+    assert [(chunk.agent, chunk.seeds, chunk.progress is None) for chunk in chunks] == [
+        ("random_search", (0, 1, 2), True), ("gdas", (0,), False), ("gdas", (1,), False), ("gdas", (2,), False)
+    ]  # fmt: skip
