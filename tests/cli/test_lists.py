@@ -95,9 +95,10 @@ def test_info_shows_what_is_stored(run: Run, filled: Path) -> None:
 
 def test_info_tells_what_is_embedded(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NASGYM_EMBEDDED", "1")
-    line = next(line for line in run("info", "--store", tmp_path / "none").stdout.splitlines() if "digits" in line)
-    table, rows, embedded, *_ = line.split()
-    assert table == "nb201/cluttered-digits/cluttered-digits-10" and rows == embedded != "—"
+    lines = [line.split() for line in run("info", "--store", tmp_path / "none").stdout.splitlines() if "digits" in line]
+    shown = {table: (rows, embedded) for table, rows, embedded, *_ in lines}
+    assert set(shown) == {"nb201/cluttered-digits/cluttered-digits-10", "nb101-5/cluttered-digits/nb101-digits"}
+    assert all(rows == embedded != "—" for rows, embedded in shown.values())
 
 
 def test_info_of_nothing_says_what_to_do(run: Run, tmp_path: Path) -> None:

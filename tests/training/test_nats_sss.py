@@ -47,5 +47,5 @@ def test_a_table_of_sizes_is_filled(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_knows_cells_only_says_so() -> None:
-    with pytest.raises(InvalidSetting, match="'nb201'; got 'nats-sss'. Take 'eager'"):
+    with pytest.raises(InvalidSetting, match="nb201; got 'nats-sss'. Take 'eager'"):
         Trainer(SPACE, KEY.dataset, TINY, device="cpu", data=tiny_data(), engine="stacked")
