@@ -61,17 +61,15 @@ def fill(
     space = get_space(name)
     found = get_recipe(recipe or default_recipe(check_dataset(dataset), space.name))
     cells = cells_of(space, range(seeds), unique=unique, limit=limit)
-    trained = 0
+    results = _results(into, store)
 
-    def on_progress(progress: FillProgress) -> None:
-        nonlocal trained
-        trained = progress.done
-        advance(_share(progress), _note(progress))
+    def kept() -> str:
+        held = len(results.done().intersection(cells))  # asked there: a bundle may have landed with the interrupt
+        return f"results of {held:,} of {len(cells):,} cells are kept, only the bundles under way are lost"
 
-    kept = "results of {:,} cells are kept, only the bundles under way are lost"
-    with show.stopping(lambda: kept.format(trained)), show.counter(f"filling {task}", total=1.0) as advance:
+    with show.stopping(kept), show.counter(f"filling {task}", total=1.0) as advance:
         report = fill_table(
-            *(space, dataset, found, cells, _results(into, store)),
+            *(space, dataset, found, cells, results),
             executor=executor,  # type: ignore[arg-type]  # checked there
             ray_address=ray_address,
             workers=workers,
@@ -79,7 +77,7 @@ def fill(
             device=device,
             shares_equal=unique,
             retry_failed=retry_failed,
-            on_progress=on_progress,
+            on_progress=lambda progress: advance(_share(progress), _note(progress)),
         )
     _tell(report)
 

@@ -72,7 +72,7 @@ class FillResults(Protocol):
         """Close what `begin` opened."""
 
     def done(self) -> set[Cell]:
-        """Return the cells that have results."""
+        """Return the cells that have results; none before `begin`."""
 
     def failures(self) -> FailureLog:
         """Return the log of failures of the table."""
@@ -121,8 +121,8 @@ class StoreResults:
         """Leave the store open: it was given."""
 
     def done(self) -> set[Cell]:
-        """Return the cells that have results."""
-        return set(self.store.cells(self.table.key))
+        """Return the cells that have results; none before `begin`."""
+        return set() if self._table is None else set(self.store.cells(self._table.key))
 
     def failures(self) -> FailureLog:
         """Return the log of failures, a file in the store's folder."""
@@ -186,7 +186,7 @@ class FileResults:
             self._open[1].close()
 
     def done(self) -> set[Cell]:
-        """Return the cells that have results."""
+        """Return the cells that have results; none before `begin`."""
         return set(self._done)
 
     def failures(self) -> FailureLog:

@@ -48,7 +48,7 @@ def test_an_interrupt_keeps_what_was_trained_and_says_how_to_go_on(spawn: Spawn,
     assert last.startswith("interrupted; results of ") and "cells are kept" in last
     assert "Traceback" not in errors
     kept = store.cells(key)
-    assert f"results of {len(kept)} cells" in last and store.verify() == []
+    assert f"results of {len(kept)} of 400 cells" in last and store.verify() == []
     left = [cell for cell in cells_of(get_space("nb201"), [0], limit=400) if cell not in kept]
     assert store.claim_all(key, left, 60) == left, "claims were not given up"
 
