@@ -11,19 +11,17 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from nasgym.benchmark import AGGREGATE, Benchmark, SeedPolicy, TableView, check_seed_policy
-from nasgym.errors import InvalidArchitecture, InvalidSetting, MissingResult
+from nasgym.benchmark import Benchmark, check_seed_policy
+from nasgym.errors import InvalidArchitecture, InvalidSetting
 from nasgym.spaces import Indices, Space
 from nasgym.spaces.base import check_genotypes
+from nasgym.task.answers import COSTS, Answers
 from nasgym.task.clock import SimulatedClock
-from nasgym.task.draws import Draws
 from nasgym.task.outcome import Batch, Incumbent, Outcome, Result, as_outcome, joined, refused
 from nasgym.task.protocols import Protocol
 from nasgym.task.trajectory import Trajectory, TrajectoryArrays
 
 __all__ = ["Task"]
-
-_COSTS = ("train_seconds", "valid_seconds")
 
 
 class Task:
@@ -63,27 +61,23 @@ class Task:
         if protocol.epoch is not None:
             benchmark.check_epoch(protocol.epoch)
         self.benchmark, self.protocol, self.record = benchmark, protocol, record
-        self._shorter = dict(shorter)
         budget = protocol.budget(benchmark.key.dataset) if budget is None else budget
         self.max_evaluations = max_evaluations
         self.clock = SimulatedClock(budget, workers=workers, overshoot=protocol.overshoot, max_jobs=max_evaluations)
-        self._metrics = (protocol.metric, *_COSTS)
+        self._answers = Answers(benchmark, protocol, shorter, timed=not math.isinf(self.clock.budget))
         self.restart(seed)
 
     def restart(self, seed: int | None = None) -> None:
         """Begin anew at zero seconds, on what the table holds now; with a ``seed`` for other draws."""
         if seed is not None:
             self.seed = _whole(seed)
-        for benchmark in (self.benchmark, *self._shorter.values()):
-            benchmark.refresh()
-        self._draws = Draws(self.seed)
+        self._answers.restart(self.seed)
         self.clock.restart()
         self.trajectory = Trajectory()
         self.evaluations = 0
         self.incumbent: Incumbent | None = None
         self._started = 0
         self._pending: list[tuple[float, int, Result]] = []
-        self._charged: set[tuple[int, int | None]] = set()
 
     @property
     def space(self) -> Space:
@@ -108,12 +102,12 @@ class Task:
     @property
     def epochs(self) -> int | None:
         """Epochs of a whole evaluation, or None for a recipe that nasgym does not know."""
-        return self.protocol.epoch or self.benchmark.epochs
+        return self._answers.epochs
 
     @property
     def lengths(self) -> tuple[int, ...]:
         """Epochs that trainings have, rising, the whole ones last; empty where any part of a whole one will do."""
-        return (*sorted(self._shorter), *([self.epochs] if self.epochs else [])) if self._shorter else ()
+        return self._answers.lengths
 
     @property
     def seconds(self) -> float:
@@ -162,14 +156,14 @@ class Task:
             parts.append(batch)
             done += read
             if done < len(wanted) and not self.clock.exhausted:
-                self._find(int(wanted[done]), None)  # trained now, or an error
+                self._answers.find(self._started, int(wanted[done]), None)  # trained now, or an error
         return joined(wanted, parts, self.clock.now)
 
     def evaluate_index(self, index: int) -> Result:
         """Evaluate one architecture on one worker: the scalar form of `evaluate_indices`."""
         if self.clock.exhausted:
             return refused(index, self.clock.now)
-        accuracy, seconds, seed = self._read(index, None)
+        accuracy, seconds, seed = self._answers.read(self._started, index, None)
         finished = self.clock.charge(seconds)
         if finished is None:
             return refused(index, self.clock.now)
@@ -198,13 +192,14 @@ class Task:
         if epochs is not None:
             self.benchmark.check_epoch(epochs)
             epochs = None if epochs == self.epochs else epochs
-            self._check_length(epochs)
+            self._answers.check_length(epochs)
         if self.clock.exhausted:
             return False
         index = int(self._indices(np.asarray(genotype)[None])[0])
         if resume is not None:
             _check_resumed(resume, index, epochs)
-        accuracy, seconds, seed = self._read(index, epochs, resume if self.protocol.resumes else None)
+        paused = resume if self.protocol.resumes else None
+        accuracy, seconds, seed = self._answers.read(self._started, index, epochs, paused)
         finished = self.clock.start(seconds)
         if finished is None:
             return False
@@ -238,7 +233,7 @@ class Task:
     @property
     def dearest(self) -> float:
         """The most seconds that a whole evaluation in the table is charged, whoever asks; 0 where none is known."""
-        return self._view(None).greatest_total(_COSTS)
+        return self._answers.dearest
 
     @property
     def running(self) -> int:
@@ -260,56 +255,17 @@ class Task:
             )
         return self.space.index(rows)
 
-    def _read(self, index: int, epochs: int | None, resume: Result | None = None) -> tuple[float, float, int]:
-        """Return accuracy, seconds to charge and seed of the next evaluation, training it where it is missing."""
-        view, slot = self._find(index, epochs, None if resume is None else resume.seed)
-        if (
-            not math.isinf(self.clock.budget)
-            and not view.has_all(_COSTS)
-            and math.isnan(view.value(_COSTS[0], slot, index))
-        ):
-            raise MissingResult(self._unknown(index, _COSTS[0], epochs))
-        seconds = view.total_one(_COSTS, slot, index)
-        if resume is not None:
-            seconds -= self._trained(resume)
-        if not self.protocol.charge_repeats:
-            seconds = self._unless_charged(index, epochs, seconds)
-        return view.value(self.protocol.metric, slot, index), seconds, view.seeds.item(slot)
-
-    def _trained(self, paused: Result) -> float:
-        """Return the seconds that a paused training has taken, without its validation."""
-        view = self._view(paused.epochs)
-        seconds = view.value(_COSTS[0], view.slot(paused.index, _policy(paused.seed), 0), paused.index)
-        return 0.0 if math.isnan(seconds) else seconds
-
-    def _find(self, index: int, epochs: int | None, seed: int | None = None) -> tuple[TableView, int]:
-        """Return the view and the row that answer the next evaluation, trained now where it is missing.
-
-        A ``seed`` names the training that answers; None: as the protocol says.
-        """
-        number, metric = self._draws.one(self._started), self.protocol.metric
-        seeds = self.protocol.seeds if seed is None else _policy(seed)
-        view = self._view(epochs)
-        slot = view.slot(index, seeds, number)
-        if math.isnan(view.value(metric, slot, index)):
-            self._table(epochs)[0].ensure(index, seeds)
-            view = self._view(epochs)
-            slot = view.slot(index, seeds, number)
-            if math.isnan(view.value(metric, slot, index)):
-                raise MissingResult(self._unknown(index, metric, epochs))
-        return view, slot
-
     def _evaluate_known(self, indices: Indices) -> tuple[Batch, int]:
         """Evaluate up to the first that is missing; return what was accepted and how many were read."""
-        view = self._view(None)
-        slots = self._slots(view, indices)
-        accuracies, seconds = view.values_and_total(self.protocol.metric, _COSTS, slots, indices)
+        view = self._answers.view(None)
+        slots = self._answers.slots(view, self._started, indices)
+        accuracies, seconds = view.values_and_total(self.protocol.metric, COSTS, slots, indices)
         read = len(indices)
         if not view.is_complete(self.protocol.seeds):
             missing = np.isnan(accuracies)
             read = int(np.argmax(missing)) if missing.any() else read
             indices, slots, accuracies, seconds = indices[:read], slots[:read], accuracies[:read], seconds[:read]
-        seconds = self._to_charge(view, slots, indices, seconds)
+        seconds = self._answers.to_charge(view, slots, indices, seconds)
         finished = self.clock.charge_all(seconds)
         n = len(finished)
         if n < len(indices):
@@ -317,12 +273,6 @@ class Task:
         batch = Batch(indices, view.seeds.take(slots), accuracies, seconds, finished)
         self._count_batch(batch)
         return batch, read
-
-    def _slots(self, view: TableView, indices: Indices) -> NDArray[np.int64]:
-        """Return ``int64[n]``: the rows of the table that answer the next evaluations."""
-        if self.protocol.seeds == "random" and view.drawn_rows:
-            return self._draws.remainders(self._started, len(indices), view.drawn_rows)
-        return view.slots(indices, self.protocol.seeds, self._draws.batch(self._started, len(indices)))
 
     def _evaluate_side_by_side(self, indices: Indices) -> Batch:
         """Evaluate on several workers and wait for all; return what was accepted.
@@ -335,7 +285,7 @@ class Task:
         for index in indices.tolist():
             if self.clock.exhausted:
                 break
-            accuracy, seconds, seed = self._read(index, None)
+            accuracy, seconds, seed = self._answers.read(self._started, index, None)
             finished = self.clock.start(seconds)
             if finished is None:
                 break
@@ -346,46 +296,6 @@ class Task:
         batch = Batch.of(rows)
         self._count_batch(batch.ordered())
         return batch
-
-    def _to_charge(
-        self, view: TableView, slots: NDArray[np.int64], rows: Indices, seconds: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Return what the rows cost: ``seconds``, but nothing for repeats where those are free."""
-        if not math.isinf(self.clock.budget) and not view.has_all(_COSTS):
-            unknown = np.isnan(view.values(_COSTS[0], slots, rows))
-            if unknown.any():
-                raise MissingResult(self._unknown(int(rows[np.argmax(unknown)]), _COSTS[0], None))
-        if self.protocol.charge_repeats:
-            return seconds
-        return np.array(
-            [self._unless_charged(i, None, s) for i, s in zip(rows.tolist(), seconds.tolist(), strict=True)],
-            dtype=np.float64,
-        )
-
-    def _unless_charged(self, index: int, epochs: int | None, seconds: float) -> float:
-        if (index, epochs) in self._charged:
-            return 0.0
-        self._charged.add((index, epochs))
-        return seconds
-
-    def _view(self, epochs: int | None) -> TableView:
-        benchmark, epoch = self._table(epochs)
-        return benchmark.view(self._metrics, epoch)
-
-    def _table(self, epochs: int | None) -> tuple[Benchmark, int | None]:
-        """Return where trainings of so many epochs (None: whole ones) are read, and at which epoch."""
-        if epochs is None:
-            return self.benchmark, self.protocol.epoch
-        if epochs in self._shorter:
-            return self._shorter[epochs], None
-        return self.benchmark, epochs
-
-    def _check_length(self, epochs: int | None) -> None:
-        if self._shorter and epochs is not None and epochs not in self._shorter:
-            lengths = ", ".join(map(str, sorted(self._shorter)))
-            raise InvalidSetting(
-                f"the protocol {self.protocol.name!r} has trainings of {lengths} or {self.epochs} epochs; got {epochs}."
-            )
 
     def _count(self, result: Result) -> None:
         self.evaluations += 1
@@ -416,23 +326,6 @@ class Task:
             whole = np.zeros(n, np.int64)
             kept = TrajectoryArrays(batch.indices, batch.seeds, whole, batch.accuracies, batch.seconds, batch.finished)
             self.trajectory.extend(TrajectoryArrays._make([column.copy() for column in kept]))  # the caller has these
-
-    def _unknown(self, index: int, metric: str, epochs: int | None) -> str:
-        epoch = epochs or self.protocol.epoch
-        at = "" if epoch is None else f" at epoch {epoch}"
-        remedy = "A result is stored, but without that: import it, or search by another epoch, recipe or seed."
-        if metric == _COSTS[0]:
-            remedy = "A budget in seconds needs train_seconds: import them, or search without a budget."
-        elif epochs is not None:
-            remedy = (
-                "Import the curve of that training, or let the agent train to the end (min_epochs, where it has it)."
-            )
-        return f"the table {self._table(epochs)[0].key} does not know {metric} of architecture {index}{at}. {remedy}"
-
-
-def _policy(seed: int) -> SeedPolicy:
-    """Return what asks for one stored training, by its seed as results write it."""
-    return "mean" if seed == AGGREGATE else seed
 
 
 def _check_resumed(paused: Result, index: int, epochs: int | None) -> None:

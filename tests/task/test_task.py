@@ -165,7 +165,7 @@ def test_no_evaluation_starts_at_or_after_the_budget(costs, workers, budget, ove
 def timed_task(costs, protocol, **kwargs):
     """A task in memory whose first architectures cost what is given."""
     task = synthetic_task(protocol=protocol, **kwargs)
-    view = task.benchmark.view(task._metrics)
+    view = task.benchmark.view(task._answers.metrics)
     seconds = view._values["train_seconds"].copy()
     seconds[:, : len(costs)] = costs
     view._values["train_seconds"] = seconds
