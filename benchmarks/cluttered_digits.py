@@ -12,20 +12,18 @@ Every training is appended to the CSV file at once; started again, it goes on wh
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import spearmanr
+from trainings import Floats, Job, matrix, row_of, rows, run, spread
 
 from nasgym.recipes import DATASETS, Recipe, get_recipe
 from nasgym.spaces import NB201
@@ -40,10 +38,6 @@ CELL_SEED = 0
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "cluttered_digits.csv"
 IMAGES = HERE.parent / "docs" / "images"
-COLUMNS = ("setting", "cell", "seed", "train", "valid", "test", "engine", "cpu_seconds", "valid_by_epoch")
-
-Job = tuple[str, int, int, str]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -86,7 +80,7 @@ def connected_cells(count: int) -> list[int]:
     return list(dict.fromkeys(alive.tolist()))[:count]
 
 
-def train(job: Job) -> tuple[object, ...]:
+def train(job: Job, engine: str) -> tuple[object, ...]:
     """Train one cell with one seed and return a row of the table; data sets are kept between calls."""
     import torch
 
@@ -95,7 +89,7 @@ def train(job: Job) -> tuple[object, ...]:
     from nasgym.training.digits import cluttered_digits
 
     torch.set_num_threads(1)
-    name, index, seed, engine = job
+    name, index, seed = job
     setting, space = SETTINGS[name], NB201()
     if name not in _TRAINERS:
         kind, way = (Trainer, "eager") if engine == "solo" else (BundleTrainer, "auto")
@@ -105,43 +99,10 @@ def train(job: Job) -> tuple[object, ...]:
     start = time.process_time()
     result = trainer.train([(genotype, seed)])[0] if isinstance(trainer, BundleTrainer) else trainer(genotype, seed)
     seconds = time.process_time() - start
-    by_epoch = " ".join(f"{a:.4f}" for a in result.series["valid_accuracy"].values)
-    accuracies = (result.train_accuracy, result.valid_accuracy, result.test_accuracy)
-    return (*job[:3], *(f"{a:.4f}" for a in accuracies if a is not None), engine, f"{seconds:.2f}", by_epoch)
+    return row_of(job, result, engine, seconds)
 
 
 _TRAINERS: dict[str, Trainer] = {}
-
-
-def run(settings: Iterable[str], cells: int, seeds: int, jobs: int, table: Path, engine: str) -> None:
-    """Train what the table misses, seed by seed, and append each row as soon as it is there."""
-    done = {(row["setting"], int(row["cell"]), int(row["seed"])) for row in _rows(table)}
-    wanted = [(s, cell, seed) for s in settings for seed in range(seeds) for cell in connected_cells(cells)]
-    missing = [(*job, engine) for job in wanted if job not in done]
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool, table.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if not done:
-            writer.writerow(COLUMNS)
-        for row in pool.map(train, missing):
-            writer.writerow(row)
-            file.flush()
-
-
-def _rows(table: Path) -> Iterator[dict[str, str]]:
-    if table.is_file():
-        with table.open(newline="") as file:
-            yield from csv.DictReader(file)
-
-
-def matrix(table: Path, setting: str, column: str, limit: int) -> tuple[list[int], Floats]:
-    """Return the cells with every seed below ``limit`` that a setting has, and a column, ``float64[cells, seeds]``."""
-    found: dict[int, dict[int, float]] = {}
-    for row in _rows(table):
-        if row["setting"] == setting and int(row["seed"]) < limit:
-            found.setdefault(int(row["cell"]), {})[int(row["seed"])] = float(row[column])
-    seeds = max((len(by_seed) for by_seed in found.values()), default=0)
-    cells = [cell for cell, by_seed in found.items() if len(by_seed) == seeds]
-    return cells, np.array([[found[cell][s] for s in sorted(found[cell])] for cell in cells])
 
 
 def agreement(accuracies: Floats, size: int) -> tuple[float, float]:
@@ -175,7 +136,7 @@ def reliability(accuracies: Floats) -> float:
 
 def report(table: Path, limit: int) -> None:
     """Print every setting in the table, by its seeds below ``limit``."""
-    for name in dict.fromkeys(row["setting"] for row in _rows(table)):
+    for name in dict.fromkeys(row["setting"] for row in rows(table)):
         cells, valid = matrix(table, name, "valid", limit)
         seeds = valid.shape[1]
         _, test = matrix(table, name, "test", limit)
@@ -183,7 +144,7 @@ def report(table: Path, limit: int) -> None:
         _, seconds = matrix(table, name, "cpu_seconds", limit)
         print(f"\n{name}: {len(cells)} connected cells, {seeds} seeds")
         for split, a in (("valid", valid), ("test", test)):
-            print(f"  {split} accuracy of cells (mean over seeds): {_spread(a.mean(axis=1))}")
+            print(f"  {split} accuracy of cells (mean over seeds): {spread(a.mean(axis=1))}")
         print(f"  train accuracy: mean {train_accuracy.mean():.3f}")
         print(f"  CPU seconds of one training, one thread: mean {seconds.mean():.1f}, largest {seconds.max():.1f}")
         if seeds < 2:
@@ -212,22 +173,17 @@ def _beside_final(table: Path, name: str) -> None:
 
 def _means(table: Path, setting: str) -> dict[int, float]:
     found: dict[int, list[float]] = {}
-    for row in _rows(table):
+    for row in rows(table):
         if row["setting"] == setting:
             found.setdefault(int(row["cell"]), []).append(float(row["valid"]))
     return {cell: float(np.mean(accuracies)) for cell, accuracies in found.items()}
-
-
-def _spread(values: Floats) -> str:
-    low, quarter, middle, three, high = np.quantile(values, [0, 0.25, 0.5, 0.75, 1])
-    return f"{low:.3f} to {high:.3f}, quartiles {quarter:.3f} {middle:.3f} {three:.3f}"
 
 
 def _by_epoch(table: Path, name: str, cells: list[int]) -> None:
     """Print how the valid accuracy of one seed after each epoch ranks like the final mean over the other seeds."""
     first: dict[int, list[float]] = {}
     others: dict[int, list[float]] = {}
-    for row in _rows(table):
+    for row in rows(table):
         if row["setting"] == name:
             curve = [float(a) for a in row["valid_by_epoch"].split()]
             if row["seed"] == "0":
@@ -278,7 +234,9 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=TABLE)
     chosen = parser.parse_args()
     if chosen.do == "run":
-        run(chosen.settings, chosen.cells, chosen.seeds, chosen.jobs, chosen.table, chosen.engine)
+        seeds, cells = range(chosen.seeds), connected_cells(chosen.cells)
+        jobs = [(name, cell, seed) for name in chosen.settings for seed in seeds for cell in cells]
+        run(partial(train, engine=chosen.engine), jobs, chosen.jobs, chosen.table, "engine")
     elif chosen.do == "report":
         report(chosen.table, chosen.seeds)
     else:

@@ -11,19 +11,16 @@ again, it goes on where it was.
 from __future__ import annotations
 
 import argparse
-import csv
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import spearmanr
+from trainings import Floats, Job, matrix, row_of, rows, run, spread
 
 from nasgym.recipes import Recipe, default_recipe, get_recipe
 from nasgym.spaces import NB101
@@ -35,10 +32,6 @@ DATASET = "cluttered-digits"
 SPACE = NB101(5)
 CELL_SEED = 0
 TABLE = Path(__file__).resolve().with_suffix(".csv")
-COLUMNS = ("setting", "cell", "seed", "train", "valid", "test", "diverged", "cpu_seconds", "valid_by_epoch")
-
-Job = tuple[str, int, int]
-Floats = NDArray[np.float64]
 
 FINAL = get_recipe(default_recipe(DATASET, SPACE.name))
 
@@ -76,52 +69,20 @@ def train(job: Job) -> tuple[object, ...]:
     start = time.process_time()
     (result,) = _TRAINERS[name].train([(SPACE.from_index([index])[0], seed)])
     seconds = time.process_time() - start
-    by_epoch = " ".join(f"{a:.4f}" for a in result.series["valid_accuracy"].values)
-    accuracies = (result.train_accuracy, result.valid_accuracy, result.test_accuracy)
-    return (*job, *(f"{a:.4f}" for a in accuracies if a is not None), int(result.diverged), f"{seconds:.2f}", by_epoch)
+    return row_of(job, result, int(result.diverged), seconds)
 
 
 _TRAINERS: dict[str, BundleTrainer] = {}
 
 
-def run(settings: Iterable[str], count: int, seeds: int, jobs: int, table: Path) -> None:
-    """Train what the table misses, seed by seed, and append each row as soon as it is there."""
-    done = {(row["setting"], int(row["cell"]), int(row["seed"])) for row in _rows(table)}
-    wanted = [(s, cell, seed) for s in settings for seed in range(seeds) for cell in cells(count)]
-    missing = [job for job in wanted if job not in done]
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool, table.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if not done:
-            writer.writerow(COLUMNS)
-        for row in pool.map(train, missing):
-            writer.writerow(row)
-            file.flush()
-
-
-def _rows(table: Path) -> Iterator[dict[str, str]]:
-    if table.is_file():
-        with table.open(newline="") as file:
-            yield from csv.DictReader(file)
-
-
-def matrix(table: Path, setting: str, column: str) -> Floats:
-    """Return a column of the cells that have every seed of a setting, ``float64[cells, seeds]``."""
-    found: dict[int, dict[int, float]] = {}
-    for row in _rows(table):
-        if row["setting"] == setting:
-            found.setdefault(int(row["cell"]), {})[int(row["seed"])] = float(row[column])
-    seeds = max((len(by_seed) for by_seed in found.values()), default=0)
-    return np.array([[by_seed[s] for s in sorted(by_seed)] for by_seed in found.values() if len(by_seed) == seeds])
-
-
 def report(table: Path) -> None:
     """Print every setting in the table."""
-    for name in dict.fromkeys(row["setting"] for row in _rows(table)):
-        valid, test, fitted = (matrix(table, name, column) for column in ("valid", "test", "train"))
-        seconds, diverged = matrix(table, name, "cpu_seconds"), matrix(table, name, "diverged")
+    for name in dict.fromkeys(row["setting"] for row in rows(table)):
+        valid, test, fitted = (matrix(table, name, column)[1] for column in ("valid", "test", "train"))
+        seconds, diverged = (matrix(table, name, column)[1] for column in ("cpu_seconds", "diverged"))
         print(f"\n{name}: {len(valid)} cells, {valid.shape[1]} seeds, {int(diverged.sum())} diverged")
         for split, a in (("valid", valid), ("test", test), ("train", fitted)):
-            print(f"  {split} accuracy, mean over seeds: {_spread(a.mean(axis=1))}")
+            print(f"  {split} accuracy, mean over seeds: {spread(a.mean(axis=1))}")
         print(f"  CPU seconds of one training: mean {seconds.mean():.2f}, largest {seconds.max():.2f}")
         print(f"  valid with test: rho {spearmanr(valid.mean(axis=1), test.mean(axis=1))[0]:.3f}")
         if valid.shape[1] > 1:
@@ -139,17 +100,12 @@ def _print_noise(valid: Floats) -> None:
 
 def _print_epochs(table: Path, name: str) -> None:
     """Print how seed 0 after each epoch ranks the cells like seed 1 at the end."""
-    rows = [row for row in _rows(table) if row["setting"] == name]
-    final = {row["cell"]: float(row["valid"]) for row in rows if row["seed"] == "1"}
-    early = {row["cell"]: row["valid_by_epoch"].split() for row in rows if row["seed"] == "0"}
+    of_setting = [row for row in rows(table) if row["setting"] == name]
+    final = {row["cell"]: float(row["valid"]) for row in of_setting if row["seed"] == "1"}
+    early = {row["cell"]: row["valid_by_epoch"].split() for row in of_setting if row["seed"] == "0"}
     shared = sorted(final.keys() & early.keys())
     curves, last = np.array([early[c] for c in shared], dtype=np.float64), np.array([final[c] for c in shared])
     print("  rho by epoch:", " ".join(f"{spearmanr(curve, last)[0]:.2f}" for curve in curves.T))
-
-
-def _spread(values: Floats) -> str:
-    low, quarter, middle, three, high = np.quantile(values, [0, 0.25, 0.5, 0.75, 1])
-    return f"{low:.3f} to {high:.3f}, quartiles {quarter:.3f} {middle:.3f} {three:.3f}"
 
 
 def main() -> None:
@@ -162,7 +118,9 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=TABLE)
     chosen = parser.parse_args()
     if chosen.do == "run":
-        run(chosen.settings, chosen.cells, chosen.seeds, chosen.jobs, chosen.table)
+        seeds = range(chosen.seeds)
+        jobs = [(name, cell, seed) for name in chosen.settings for seed in seeds for cell in cells(chosen.cells)]
+        run(train, jobs, chosen.jobs, chosen.table, "diverged")
     else:
         report(chosen.table)
 
