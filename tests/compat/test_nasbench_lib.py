@@ -11,38 +11,7 @@ from nasgym.compat.nasbench.lib import config, graph_util
 from nasgym.compat.nasbench.lib.model_spec import ModelSpec
 from nasgym.errors import InvalidArchitecture, InvalidSetting
 from nasgym.spaces import NB101
-
-INPUT, OUTPUT = "input", "output"
-C3, C1, MP = "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"
-OPS = [C3, C1, MP]
-
-
-def matrix(text):
-    return [[int(digit) for digit in row] for row in text.split("/")]
-
-
-INCEPTION = matrix("0111010/0000001/0000001/0000100/0000001/0000001/0000000")
-INCEPTION_OPS = [INPUT, C1, C3, C3, C3, MP, OUTPUT]
-GOLDEN = {
-    "28cfc7874f6d200472e1a9dcd8650aa0": (INCEPTION, INCEPTION_OPS),
-    "8990de2aa6c16c245b66f633938a95e3": (
-        matrix("0111011/0000001/0000001/0000100/0000001/0000001/0000000"),
-        INCEPTION_OPS,
-    ),
-    "02e5a0247bbdcf2860b7e96f74961594": (
-        matrix("0110011/0000010/0001000/0000100/0000010/0000001/0000000"),
-        [INPUT, C1, C3, MP, C3, C3, OUTPUT],
-    ),
-    "b5fb4f6193360330b6ff6a52cbf0cad7": (matrix("0101/0010/0001/0000"), [INPUT, C3, C3, OUTPUT]),
-    "00005c142e6f48ac74fdcf73e3439874": (
-        matrix("0100110/0010000/0001001/0000010/0000010/0000001/0000000"),
-        [INPUT, C3, MP, C3, C3, C1, OUTPUT],
-    ),
-    "043721b9c7fe8c5fad811d47d83132ec": (matrix("01/00"), [INPUT, OUTPUT]),
-    "b49ac8c578b4561d79ac7087988f1c61": (matrix("010/001/000"), [INPUT, C3, OUTPUT]),
-    "d1269d9156ddc027c40473008192958a": (matrix("010/001/000"), [INPUT, C1, OUTPUT]),
-    "53cee42601ad14d661bb6878031d6acb": (matrix("010/001/000"), [INPUT, MP, OUTPUT]),
-}
+from tests.compat.nasbench_modules import C1, C3, GOLDEN, INCEPTION, INCEPTION_OPS, INPUT, MP, OPS, OUTPUT, matrix
 
 
 @pytest.mark.parametrize("digits", list(GOLDEN))

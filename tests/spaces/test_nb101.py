@@ -16,21 +16,10 @@ from nasgym.spaces.nb101.costs import OPERATION_NAMES, vertex_channels
 from nasgym.spaces.nb101.encodings import from_edge_slots, from_edge_weights
 from nasgym.spaces.nb101.graphs import OPERATIONS, hash_cell, kept_vertices
 from nasgym.spaces.nb101.masks import completable
+from tests.nb101_golden import PARAMETERS
 
 SPACE = NB101()
 PUBLISHED = Macro(channels=128, cells_per_stage=3, classes=10)
-PARAMETERS = {
-    "28cfc7874f6d200472e1a9dcd8650aa0": 2_694_282,
-    "02e5a0247bbdcf2860b7e96f74961594": 32_426_634,
-    "b5fb4f6193360330b6ff6a52cbf0cad7": 20_346_506,
-    "00005c142e6f48ac74fdcf73e3439874": 8_555_530,
-    "043721b9c7fe8c5fad811d47d83132ec": 882_570,
-    "b49ac8c578b4561d79ac7087988f1c61": 10_177_674,
-    "d1269d9156ddc027c40473008192958a": 1_920_138,
-    "53cee42601ad14d661bb6878031d6acb": 882_570,
-    "b3bc0991ac661443a583796ce582f11f": 47_358_090,
-    "57ce398bf6e143974d21b0046b4c85e3": 882_570,
-}
 
 
 def matrix_of(genotype: np.ndarray, vertices: int = 7) -> np.ndarray:

@@ -21,35 +21,16 @@ from nasgym.spaces.nb101 import table
 from nasgym.spaces.nb101.codes import edge_bit, graphs
 from nasgym.spaces.nb101.graphs import OPERATIONS, as_matrix, hash_cell, hash_graph, kept_vertices
 from nasgym.spaces.nb101.hashing import hash_cells
-
-C3, C1, POOL = OPERATIONS
-INCEPTION = ["0111010", "0000001", "0000001", "0000100", "0000001", "0000001", "0000000"]
-BEST = ["0110011", "0000010", "0001000", "0000100", "0000010", "0000001", "0000000"]
-FIRST = ["0100110", "0010000", "0001001", "0000010", "0000010", "0000001", "0000000"]
-CHAIN = ["0100000", "0010000", "0001000", "0000100", "0000010", "0000001", "0000000"]
-PUBLISHED = {
-    "28cfc7874f6d200472e1a9dcd8650aa0": (INCEPTION, [C1, C3, C3, C3, POOL]),
-    "8990de2aa6c16c245b66f633938a95e3": (["0111011", *INCEPTION[1:]], [C1, C3, C3, C3, POOL]),
-    "02e5a0247bbdcf2860b7e96f74961594": (BEST, [C1, C3, POOL, C3, C3]),
-    "b5fb4f6193360330b6ff6a52cbf0cad7": (["0101", "0010", "0001", "0000"], [C3, C3]),
-    "00005c142e6f48ac74fdcf73e3439874": (FIRST, [C3, POOL, C3, C3, C1]),
-    "043721b9c7fe8c5fad811d47d83132ec": (["01", "00"], []),
-    "b49ac8c578b4561d79ac7087988f1c61": (["010", "001", "000"], [C3]),
-    "d1269d9156ddc027c40473008192958a": (["010", "001", "000"], [C1]),
-    "53cee42601ad14d661bb6878031d6acb": (["010", "001", "000"], [POOL]),
-    "b3bc0991ac661443a583796ce582f11f": (CHAIN, [C3] * 5),
-    "57ce398bf6e143974d21b0046b4c85e3": (CHAIN, [POOL] * 5),
-}
-"""Published hash -> a cell that has it: rows of its matrix, operations of its inner vertices."""
+from tests.nb101_golden import C1, C3, CELLS
 
 
 def matrix_of(rows: list[str]) -> np.ndarray:
     return np.array([[int(c) for c in row] for row in rows])
 
 
-@pytest.mark.parametrize("digest", PUBLISHED)
+@pytest.mark.parametrize("digest", CELLS)
 def test_published_hashes(digest: str) -> None:
-    rows, operations = PUBLISHED[digest]
+    rows, operations = CELLS[digest]
     assert hash_cell(matrix_of(rows), operations) == digest
     assert hash_cell(matrix_of(rows).tolist(), operations) == digest
     assert hash_cell(matrix_of(rows).astype(float), operations) == digest  # numbers of any kind, one hash
@@ -127,7 +108,7 @@ def test_what_is_no_cell_is_refused_by_name(matrix, operations, message: str) ->
 
 def test_operations_may_be_an_array() -> None:
     assert hash_cell(as_matrix([[0, 1, 0], [0, 0, 1], [0, 0, 0]]), np.array([C3])) == next(
-        digest for digest, (rows, ops) in PUBLISHED.items() if len(rows) == 3 and ops == [C3]
+        digest for digest, (rows, ops) in CELLS.items() if len(rows) == 3 and ops == [C3]
     )
 
 
