@@ -102,7 +102,8 @@ def import_results(
     """  # noqa: D301 - \b keeps the lines of an example apart
     for file in files:
         if not file.is_file():
-            raise StoreError(f"there is no file {file}: nothing was taken.")
+            what = f"{file} is a folder" if file.is_dir() else f"there is no file {file}"
+            raise StoreError(f"{what}: nothing was taken.")
     _take_over(files, on_conflict, store)
 
 

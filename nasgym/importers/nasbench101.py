@@ -19,7 +19,7 @@ from nasgym.errors import InvalidArchive
 from nasgym.importers.csv_table import ImportedTable
 from nasgym.importers.nasbench101_faults import BadRecord
 from nasgym.importers.nasbench101_records import EPOCHS, Batch, read_batch
-from nasgym.importers.tfrecord import Records, read_records
+from nasgym.importers.tfrecord import Records, again, read_records
 from nasgym.recipes import RECIPES
 from nasgym.results import TableKey
 from nasgym.results_file import TableMeta
@@ -131,15 +131,13 @@ def import_nasbench101(
     source = path.name.encode("utf-8", "replace").decode()
     counts, metas = _Counts(), {epochs: _meta(epochs) for epochs in EPOCHS}
     for records in read_records(path):
-        batch, fault = _good_part(records, counts)
-        if batch is not None:
-            content = _content(batch, counts.repeats(batch), source, metas)
-            counts.add(batch, store.put_encoded(content, on_conflict=on_conflict))
+        good, fault = _good_part(records, counts)
+        if good is not None:
+            batch, seeds = good
+            counts.add(batch, store.put_encoded(_content(batch, seeds, source, metas), on_conflict=on_conflict))
         if fault is not None:
-            raise InvalidArchive(
-                f"{path}: the record at byte {records.offsets[fault.at]:,} is broken: {fault.what}. Download the file "
-                "again; what was imported stays, and the import goes on."
-            )
+            at = records.offsets[fault.at]
+            raise InvalidArchive(f"{path}: the record at byte {at:,} is broken: {fault.what}. {again(at)}")
         if progress is not None:
             progress(records.end, path.stat().st_size)
     report = counts.report(path)
@@ -148,14 +146,13 @@ def import_nasbench101(
     return report
 
 
-def _good_part(records: Records, counts: _Counts) -> tuple[Batch | None, BadRecord | None]:
-    """Read records up to the first broken one, and return what is wrong with that."""
+def _good_part(records: Records, counts: _Counts) -> tuple[tuple[Batch, NDArray[np.int64]] | None, BadRecord | None]:
+    """Read records up to the first broken one with their seeds, and return what is wrong with that one."""
     good, fault = records.data, None
     while good:
         try:
             batch = read_batch(good)
-            counts.repeats(batch)
-            return batch, fault
+            return (batch, counts.repeats(batch)), fault
         except BadRecord as error:
             good, fault = good[: error.at], error  # there may be another one before it
     return None, fault

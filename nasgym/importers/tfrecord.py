@@ -16,14 +16,13 @@ import numpy as np
 from nasgym.errors import InvalidArchive
 from nasgym.importers.tfrecord_crc import masked_crc32c
 
-__all__ = ["Records", "read_records"]
+__all__ = ["Records", "again", "read_records"]
 
 BLOCK = 16 << 20
 """Bytes that are read at once."""
 _HEAD, _TAIL = struct.Struct("<QI"), struct.Struct("<I")
 _SHORTEST, _LONGEST = 4, 1 << 16
 _FRAME = _HEAD.size + _TAIL.size
-_AGAIN = "Download it again; what was imported stays, and the import goes on."
 _GZIP = b"\x1f\x8b"
 
 
@@ -48,9 +47,16 @@ def read_records(path: Path) -> Iterator[Records]:
         InvalidArchive: A checksum is wrong, a length is absurd, or the file is cut off: with the byte where it is.
     """
     if not path.is_file():
-        raise InvalidArchive(f"there is no file {path}: give the path of a .tfrecord.")
+        what = f"{path} is a folder" if path.is_dir() else f"there is no file {path}"
+        raise InvalidArchive(f"{what}: give the path of a .tfrecord.")
     with path.open("rb") as file:
         yield from _blocks(file, path)
+
+
+def again(at: int) -> str:
+    """Say what to do about a file with a fault at a byte, and what of it was given before the fault."""
+    left = "what was imported stays, and the import goes on" if at else "nothing was imported"
+    return f"Download the file again; {left}."
 
 
 def _blocks(file: BinaryIO, path: Path) -> Iterator[Records]:
@@ -60,7 +66,7 @@ def _blocks(file: BinaryIO, path: Path) -> Iterator[Records]:
         data = rest + block
         if not block and not rest:
             if start == 0:
-                raise InvalidArchive(f"{path} is empty. {_AGAIN}")
+                raise InvalidArchive(f"{path} is empty. {again(0)}")
             return
         found, sums, fault = _split(data, start)
         wrong = _wrong_sum(found, sums)
@@ -75,7 +81,7 @@ def _blocks(file: BinaryIO, path: Path) -> Iterator[Records]:
             if rest:
                 raise InvalidArchive(
                     f"{path}: the file ends at byte {start + len(rest):,}, inside the record that begins at byte "
-                    f"{start:,}: it is cut off. {_AGAIN}"
+                    f"{start:,}: it is cut off. {again(start)}"
                 )
             return
 
@@ -102,10 +108,9 @@ def _split(data: bytes, start: int) -> tuple[Records, list[tuple[int, int]], str
 def _length_fault(field: bytes, length: int, head_sum: int, offset: int) -> str:
     where = f"the record at byte {offset:,}"
     if int(masked_crc32c([field])[0]) != head_sum:
-        return f"the checksum of the length of {where} is wrong (crc32c {head_sum:#010x}). {_AGAIN}"
-    return (
-        f"{where} says that it has {length:,} bytes; records of such files have {_SHORTEST} to {_LONGEST:,}. {_AGAIN}"
-    )
+        return f"the checksum of the length of {where} is wrong (crc32c {head_sum:#010x}). {again(offset)}"
+    bounds = f"records of such files have {_SHORTEST} to {_LONGEST:,}"
+    return f"{where} says that it has {length:,} bytes; {bounds}. {again(offset)}"
 
 
 def _wrong_sum(found: Records, sums: list[tuple[int, int]]) -> tuple[int, str] | None:
@@ -121,7 +126,7 @@ def _wrong_sum(found: Records, sums: list[tuple[int, int]]) -> tuple[int, str] |
     what, value = ("length", given[at, 0]) if wrong[at, 0] else ("data", given[at, 1])
     return at, (
         f"the checksum of the {what} of the record at byte {found.offsets[at]:,} is wrong (crc32c {value:#010x}): "
-        f"its bytes are not what was written. {_AGAIN}"
+        f"its bytes are not what was written. {again(found.offsets[at])}"
     )
 
 

@@ -141,6 +141,8 @@ def test_an_error_says_which_files_were_taken(run: Run, table: Path, store: Path
     assert Store(tmp_path / "second").info(KEY).rows == 2
     missing = run("import", "results", "a.nasgym", "gone", "--store", tmp_path / "third", code=1)
     assert "there is no file gone" in missing.stderr
+    folder = run("import", "results", "a.nasgym", ".", "--store", tmp_path / "third", code=1)
+    assert ". is a folder: nothing was taken" in folder.stderr
     assert not (tmp_path / "third").exists()
 
 

@@ -86,6 +86,8 @@ def broken(kind):
         return good + b"\4\0\0", f"inside the record that begins at byte {END}", 3
     if kind == "empty":
         return b"", "is empty", 0
+    if kind == "short":
+        return b"hello", "ends at byte 5, inside the record that begins at byte 0", 0
     if kind == "gzip":
         return b"\x1f\x8b\x08" + bytes(40), "gunzip", 0
     return b"hello, this is no such file", "no TFRecord file begins like this", 0
@@ -93,7 +95,7 @@ def broken(kind):
 
 KINDS = ["length changed", "length sum changed", "data changed", "data sum changed", "length 2^63", "length 2^64-1"]
 KINDS += ["length 100000", "length 0", "absurd length without a right sum", "cut in data", "cut in head", "empty"]
-KINDS += ["gzip", "foreign"]
+KINDS += ["short", "gzip", "foreign"]
 
 
 @pytest.mark.parametrize("block", [7, 1 << 20])
@@ -109,9 +111,13 @@ def test_a_broken_file_is_refused_with_the_byte_after_what_is_whole(tmp_path, mo
             found += part.data
     assert says in str(caught.value)
     assert found == THREE[:whole]
+    if kind != "gzip":
+        assert ("what was imported stays" in str(caught.value)) == bool(whole)
+        assert ("nothing was imported" in str(caught.value)) != bool(whole)
 
 
 def test_what_is_no_file_is_said(tmp_path):
-    for path in (tmp_path, tmp_path / "nothing"):
-        with pytest.raises(InvalidArchive, match="there is no file"):
-            list(tfrecord.read_records(path))
+    with pytest.raises(InvalidArchive, match="there is no file .*nothing: give the path of a .tfrecord"):
+        list(tfrecord.read_records(tmp_path / "nothing"))
+    with pytest.raises(InvalidArchive, match=f"{tmp_path} is a folder: give the path of a .tfrecord"):
+        list(tfrecord.read_records(tmp_path))
