@@ -14,7 +14,7 @@ Weights that are left out get no gradient; in the published code some get a grad
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import TypeAlias
 
@@ -28,7 +28,7 @@ from nasgym.errors import InvalidArchitecture
 from nasgym.spaces import NB201, Macro
 from nasgym.spaces.nb201 import EDGES, NUM_NODES, OPERATIONS
 
-__all__ = ["Cell", "NB201Network", "ReluConvBn", "ResidualBlock", "live_edges", "operation", "sum_live"]
+__all__ = ["Cell", "NB201Network", "ReluConvBn", "ResidualBlock", "Skeleton", "live_edges", "operation", "sum_live"]
 
 Edges: TypeAlias = Sequence[tuple[int, int]]
 _STAGES = 3
@@ -186,7 +186,29 @@ class ResidualBlock(nn.Module):
         return residual + block
 
 
-class NB201Network(nn.Module):
+class Skeleton(nn.Module):
+    """A stem, three stages of cells with a residual block between, and a classifier, made in this order.
+
+    Args:
+        macro: Channels, cells per stage, classes and input channels.
+        cell: Makes a cell of so many channels.
+    """
+
+    def __init__(self, macro: Macro, cell: Callable[[int], nn.Module]) -> None:
+        super().__init__()
+        width = macro.channels
+        self.stem = nn.Sequential(nn.Conv2d(macro.in_channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
+        self.cells = nn.ModuleList()
+        for stage in range(_STAGES):
+            if stage:
+                self.cells.append(ResidualBlock(width, 2 * width))
+                width *= 2
+            self.cells.extend(cell(width) for _ in range(macro.cells_per_stage))
+        self.lastact = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+        self.classifier = nn.Linear(width, macro.classes)
+
+
+class NB201Network(Skeleton):
     """The network of one cell.
 
     Args:
@@ -196,20 +218,11 @@ class NB201Network(nn.Module):
     """
 
     def __init__(self, genotype: NDArray[np.integer], macro: Macro, skip_dead: bool = True) -> None:
-        super().__init__()
         row = np.asarray(genotype)
         if row.shape != (len(EDGES),) or not NB201().is_valid(row[None])[0]:
             raise InvalidArchitecture(f"an nb201 network needs {len(EDGES)} operation numbers; got {row.tolist()}.")
-        ops, width = [OPERATIONS[op] for op in row.tolist()], macro.channels
-        self.stem = nn.Sequential(nn.Conv2d(macro.in_channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
-        self.cells = nn.ModuleList()
-        for stage in range(_STAGES):
-            if stage:
-                self.cells.append(ResidualBlock(width, 2 * width))
-                width *= 2
-            self.cells.extend(Cell(ops, width, skip_dead) for _ in range(macro.cells_per_stage))
-        self.lastact = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True))
-        self.classifier = nn.Linear(width, macro.classes)
+        ops = [OPERATIONS[op] for op in row.tolist()]
+        super().__init__(macro, lambda width: Cell(ops, width, skip_dead))
 
     def features(self, images: Tensor) -> Tensor:
         """Return what the classifier sees, ``[b, 4 * channels]``, for normalised images ``[b, c, h, w]``."""

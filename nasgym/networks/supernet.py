@@ -1,6 +1,6 @@
 """The super-network of a search space of labelled edges: one network that holds the weights of all architectures.
 
-The skeleton is that of NAS-Bench-201: a stem, three stages of cells with a residual block between, a classifier.
+The skeleton is that of NAS-Bench-201.
 """
 
 from __future__ import annotations
@@ -10,16 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from nasgym.networks.nb201 import ResidualBlock
+from nasgym.networks.nb201 import Skeleton
 from nasgym.networks.supernet_cell import SuperCell
 from nasgym.spaces import Macro, Space
 from nasgym.spaces.edge_labelled import check_edge_labelled
 
 __all__ = ["SuperNetwork", "mixture_flops", "seeded_supernet"]
-
-_STAGES = 3
 
 
 def mixture_flops(space: Space, macro: Macro) -> float:
@@ -30,7 +28,7 @@ def mixture_flops(space: Space, macro: Macro) -> float:
     return float(each.sum() - (options - 1) * each.min())  # the skeleton counts once
 
 
-class SuperNetwork(nn.Module):
+class SuperNetwork(Skeleton):
     """All architectures of a space in one network.
 
     Args:
@@ -46,19 +44,9 @@ class SuperNetwork(nn.Module):
     allowed: Tensor
 
     def __init__(self, space: Space, macro: Macro, *, affine: bool = False, tracked: bool = False) -> None:
-        super().__init__()
-        edges, width = check_edge_labelled(space), macro.channels
+        edges = check_edge_labelled(space)
         options = [space.choice_labels(decision) for decision in range(space.num_decisions)]
-        self.stem = nn.Sequential(nn.Conv2d(macro.in_channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
-        self.cells = nn.ModuleList()
-        for stage in range(_STAGES):
-            if stage:
-                self.cells.append(ResidualBlock(width, 2 * width))
-                width *= 2
-            for _ in range(macro.cells_per_stage):
-                self.cells.append(SuperCell(edges, options, width, affine=affine, tracked=tracked))
-        self.lastact = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True))
-        self.classifier = nn.Linear(width, macro.classes)
+        super().__init__(macro, lambda width: SuperCell(edges, options, width, affine=affine, tracked=tracked))
         allowed = np.arange(max(map(len, options))) < np.array([len(names) for names in options])[:, None]
         self.register_buffer("allowed", torch.from_numpy(allowed), persistent=False)
 
