@@ -21,13 +21,14 @@ def alone() -> Iterator[None]:
     with generators_kept():
         import torch
 
-        threads, torchs = torch.get_num_threads(), torch.get_rng_state()
-        torch.set_num_threads(1)
+        from nasgym.training.devices import one_thread
+
+        state = torch.get_rng_state()
         try:
-            yield
+            with one_thread():
+                yield
         finally:
-            torch.set_num_threads(threads)
-            torch.set_rng_state(torchs)
+            torch.set_rng_state(state)
 
 
 @contextmanager

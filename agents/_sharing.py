@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -126,14 +125,14 @@ class WeightSharing(Agent):
         self.check_space(task.space)
         recipe = get_recipe(task.benchmark.key.recipe)
         with generators_kept():
-            from nasgym.training.devices import memory_guard, resolve_device
+            from nasgym.training.devices import memory_guard, one_thread, resolve_device
             from nasgym.training.sharing import train_and_settle
             from nasgym.training.trainer import reproducible
 
             data, device = _images(task.benchmark.key.dataset, recipe), resolve_device(self.device)
             schedule = self.schedule(recipe, data.resolution)
             what = f"the super-network of {task.space.name} with batches of {schedule.batch} images"
-            with memory_guard(what, _REMEDY), reproducible(), _threads(recipe, data.resolution):
+            with memory_guard(what, _REMEDY), reproducible(), one_thread(_is_small(recipe, data.resolution)):
                 checkpoint = self._checkpoint(task, seed, schedule, data)
                 training = self._training(task, data, recipe, schedule, seed, device)
                 found = train_and_settle(
@@ -212,16 +211,3 @@ def _is_small(recipe: Recipe, side: int) -> bool:
     from nasgym.training.engines import is_small
 
     return is_small(recipe, torch.device("cpu"), side)
-
-
-@contextmanager
-def _threads(recipe: Recipe, side: int) -> Iterator[None]:
-    """Train small networks on one thread."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if _is_small(recipe, side) else before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -1,4 +1,4 @@
-"""Which device trains, and what to say when its memory is full."""
+"""Which device trains, on how many threads, and what to say when its memory is full."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 from nasgym.errors import DeviceMemoryExhausted, InvalidSetting
 
-__all__ = ["describe", "device_kind", "memory_guard", "processor", "resolve_device"]
+__all__ = ["describe", "device_kind", "memory_guard", "one_thread", "processor", "resolve_device"]
 
 _KINDS = ("cpu", "cuda", "mps", "xpu")
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -83,6 +83,17 @@ def _mac_model() -> str:
         return subprocess.run(asked, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""
+
+
+@contextmanager
+def one_thread(when: bool = True) -> Iterator[None]:
+    """Have PyTorch compute on one thread of the CPU where ``when``, and give it the threads that it had back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if when else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -8,8 +8,8 @@ output serves several edges is one ReLU.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any
 
@@ -27,7 +27,7 @@ from nasgym.recipes import DATASETS, Recipe, check_dataset
 from nasgym.spaces import Macro, Space
 from nasgym.training.augment import Pixels
 from nasgym.training.datasets import load_dataset
-from nasgym.training.devices import memory_guard, resolve_device
+from nasgym.training.devices import memory_guard, one_thread, resolve_device
 from nasgym.training.engines import is_small
 from nasgym.training.images import ImageData
 
@@ -195,15 +195,9 @@ class ProxyScorer:
         data = self._loaded()
         return len(data.classes), data.channels, data.resolution
 
-    @contextmanager
-    def _threads(self) -> Iterator[None]:
-        """Compute small networks on one thread of the CPU: threads would wait for each other."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(1 if is_small(self.recipe, self.device, self._shape()[2]) else before)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+    def _threads(self) -> AbstractContextManager[None]:
+        """Take the threads that a training of such networks takes, so that seconds of both can be compared."""
+        return one_thread(is_small(self.recipe, self.device, self._shape()[2]))
 
 
 class _Codes(TorchFunctionMode):

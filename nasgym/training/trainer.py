@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from nasgym.spaces import Macro, Space
 from nasgym.training.augment import EpochPlan, Pixels, TrainPixels, plan_epoch, resolve_padding
 from nasgym.training.checkpoints import Checkpoint
 from nasgym.training.datasets import load_dataset
-from nasgym.training.devices import describe, memory_guard, resolve_device
+from nasgym.training.devices import describe, memory_guard, one_thread, resolve_device
 from nasgym.training.engines import Engine, Networks, build_networks, check_engine, is_small, solo_engine
 from nasgym.training.images import ImageData
 from nasgym.training.loop import rate_of_epoch
@@ -164,16 +164,9 @@ class Trainer:
         plans = [plan_epoch(size, seed, epoch, padding, self.recipe.flip) for seed in seeds]
         return EpochPlan.stack(plans).to(self.device)
 
-    @contextmanager
-    def _threads(self) -> Iterator[None]:
+    def _threads(self) -> AbstractContextManager[None]:
         """Train small networks, and what is compiled, on one thread of the CPU."""
-        before = torch.get_num_threads()
-        small = is_small(self.recipe, self.device, self.data.resolution)
-        torch.set_num_threads(1 if small or self.engine == "compiled" else before)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+        return one_thread(is_small(self.recipe, self.device, self.data.resolution) or self.engine == "compiled")
 
     def _splits(self) -> tuple[TrainPixels, Pixels, Pixels]:
         """Return the three splits on the device, moved there at the first call."""

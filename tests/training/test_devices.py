@@ -66,3 +66,16 @@ def test_kinds_of_devices() -> None:
     ]  # fmt: skip
     with pytest.raises(InvalidSetting, match="'gpu'"):
         devices.device_kind("gpu")
+
+
+@pytest.mark.parametrize(("when", "inside"), [(True, 1), (False, 3)])
+def test_one_thread_is_taken_where_it_is_asked_for_and_all_are_given_back(when: bool, inside: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with pytest.raises(KeyError), devices.one_thread(when):
+            assert torch.get_num_threads() == inside
+            raise KeyError
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from nasgym.errors import DatasetUnavailable, InvalidSetting, UnknownName
 from nasgym.recipes import get_recipe
 from nasgym.spaces import get_space
 from nasgym.task import make_task
+from nasgym.training import proxies
 from nasgym.training.proxies import PROXIES, ProxyScorer, gradient_norm, naswot, synflow
 
 DIGITS = "cluttered-digits"
@@ -131,6 +133,26 @@ def test_scores_of_every_space_are_those_of_their_seed(space, proxy):
     assert [scorer(space, seed=1)(proxy, row) for row in rows] != first
     assert len(set(first)) == 3
     assert torch.equal(torch.get_rng_state(), before) and torch.get_num_threads() == threads
+
+
+def test_a_network_is_scored_on_the_threads_that_it_would_be_trained_on(monkeypatch):
+    """A small one on one, a large one on all: `Trainer` does the same."""
+    before, seen = torch.get_num_threads(), []
+
+    def score(scorer, network):
+        seen.append(torch.get_num_threads())
+        return 0.0
+
+    monkeypatch.setattr(proxies, "_SCORES", {"synflow": score})
+    torch.set_num_threads(2)
+    try:
+        for batch in (16, 1 << 20):
+            recipe = replace(get_recipe("cluttered-digits-10"), batch_size=batch)
+            ProxyScorer(get_space("nb201"), DIGITS, recipe, device="cpu")("synflow", np.ones(6, dtype=np.int8))
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1, 2]
 
 
 def test_a_cell_without_a_path_has_the_lowest_scores():
