@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from nasgym.training.sharing.core import Batch, SharedTraining
 __all__ = ["Learner", "best_of"]
 
 
-class Learner:
+class Learner(ABC):
     """A search on a super-network: subclasses say what a step does and what is settled on.
 
     Random numbers are drawn from ``training.rng`` and ``training.generator``, which begin anew with every epoch: so a
@@ -34,14 +35,14 @@ class Learner:
     def __init__(self, training: SharedTraining) -> None:
         self.training = training
 
-    def begin_epoch(self, epoch: int) -> None:
+    def begin_epoch(self, epoch: int) -> None:  # noqa: B027  # this and the next two: nothing to do, for most
         """Get ready for an epoch, from 0."""
 
+    @abstractmethod
     def step(self, batch: Batch, held: Iterator[Batch]) -> None:
         """Take one step on the weights with ``batch``, and on the architecture with the next one of ``held``."""
-        raise NotImplementedError
 
-    def end_epoch(self, epoch: int, kept: float) -> None:
+    def end_epoch(self, epoch: int, kept: float) -> None:  # noqa: B027
         """Do what comes once per epoch; what it costs is counted on ``training.meter``, which also says what fits.
 
         Args:
@@ -67,7 +68,7 @@ class Learner:
         """Return what changes, as tensors and plain values."""
         return {}
 
-    def load_state(self, state: dict[str, Any]) -> None:
+    def load_state(self, state: dict[str, Any]) -> None:  # noqa: B027
         """Go back to where `state` was taken."""
 
 
