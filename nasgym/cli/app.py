@@ -21,6 +21,7 @@ from nasgym.cli import (
     packing,
     storing,
 )
+from nasgym.cli.enumerating import showing_enumeration
 from nasgym.errors import NasgymError
 
 __all__ = ["app", "main"]
@@ -35,7 +36,8 @@ class _Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a command: exit code 1 and a line on stderr for an error of the user's world."""
         try:
-            return super().invoke(ctx)
+            with showing_enumeration():
+                return super().invoke(ctx)
         except (NasgymError, OSError) as error:
             if ctx.params.get("debug") or getattr(error, "errno", None) == errno.EPIPE:
                 raise

@@ -111,13 +111,14 @@ def run_and_report(design: StudyDesign, out: Path | None, jobs: int | None) -> N
 
     folder = out or _default_folder(design)
     executor = executor_for(cores() if jobs is None else jobs)
-    show.status(f"{design.total_runs} runs into {folder}")
-    with show.stopping(lambda: "finished runs are kept"), show.study_progress("searching") as on_progress:
-        study = run_study(design, folder, executor=executor, on_progress=on_progress)
-    if study.resumed:
-        show.status(f"{study.resumed} of {design.total_runs} runs had been done before")
-    report = analyse(study)
-    write_report(report)
+    with show.stopping(lambda: "finished runs are kept"):
+        show.status(f"{design.total_runs} runs into {folder}")
+        with show.study_progress("searching") as on_progress:
+            study = run_study(design, folder, executor=executor, on_progress=on_progress)
+        if study.resumed:
+            show.status(f"{study.resumed} of {design.total_runs} runs had been done before")
+        report = analyse(study)
+        write_report(report)
     print_report(report)
     if study.failures:
         _complain(report)

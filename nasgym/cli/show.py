@@ -81,12 +81,29 @@ def counter(what: str, total: float | None = None) -> Iterator[Callable[[float, 
     if not sys.stderr.isatty():
         yield _Lines(what, total)
         return
-    with _bar("{task.description}", "{task.fields[note]}") as bar:
-        task = bar.add_task(what, total=total, note="")
-        yield lambda done, note: bar.update(task, completed=done, note=note)
+    with _bars() as bars:
+        task = bars.add_task(what, total=total, note="")
+        yield lambda done, note: bars.update(task, completed=done, note=note)
 
 
-def _bar(first: str, last: str) -> Any:
+_drawn: list[Any] = []  # a work inside another one has its bar below that one's
+
+
+@contextmanager
+def _bars() -> Iterator[Any]:
+    """Give what draws bars: that which draws already, else a new one."""
+    if _drawn:
+        yield _drawn[-1]
+        return
+    with _new_bars("{task.description}", "{task.fields[note]}") as bars:
+        _drawn.append(bars)
+        try:
+            yield bars
+        finally:
+            _drawn.pop()
+
+
+def _new_bars(first: str, last: str) -> Any:
     from rich.console import Console
     from rich.progress import (
         BarColumn,

@@ -7,6 +7,7 @@ seed. Messages are laid out as bytes by numpy; only md5 itself is called once fo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import md5
 from typing import NamedTuple
 
@@ -26,20 +27,27 @@ _HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), dtype=np.u
 _CHUNK = 1 << 14  # cells that are hashed at once: they stay in the processor's cache
 
 
-def hash_cells(codes: Codes, labels: NDArray[np.int32], vertices: NDArray[np.integer]) -> Digests:
+def hash_cells(
+    codes: Codes,
+    labels: NDArray[np.int32],
+    vertices: NDArray[np.integer],
+    progress: Callable[[int, int], None] = lambda done, size: None,
+) -> Digests:
     """Return the hashes of cells without loose vertices.
 
     Args:
         codes: Their matrices, ``int32[n]``.
         labels: Their operations in base 3, ``int32[n]``.
         vertices: Vertices of each, input and output included, ``int[n]``.
+        progress: Called now and then with the cells done and all of them.
     """
-    digests = np.empty((len(codes), DIGEST), dtype=np.uint8)
+    digests, done = np.empty((len(codes), DIGEST), dtype=np.uint8), 0
     for v in range(2, MAX_VERTICES + 1):
         of_size = np.flatnonzero(vertices == v)
         for at in range(0, len(of_size), _CHUNK):
             rows = of_size[at : at + _CHUNK]
             digests[rows] = _hash_cells_of_one_size(codes[rows], labels[rows], v)
+            progress(done := done + len(rows), len(codes))
     return digests
 
 

@@ -33,6 +33,8 @@ _FILE_SHA256 = {
 """Vertices -> sha256 of the file of cells, which can never change."""
 _SLOW = 7  # tables of so many vertices take long enough to say so
 _LABEL_BITS = 8  # 3**5 ways to label fit
+PROGRESS = "enumerated %d of %d cells"
+"""What is logged, at the level DEBUG, while cells are enumerated."""
 _log = logging.getLogger(__name__)
 
 
@@ -93,8 +95,8 @@ def enumerate_cells(vertices: int = MAX_VERTICES) -> tuple[NDArray[np.int32], ND
 def open_table(vertices: int) -> Table:
     """Return the cells of at most so many vertices, from the cache file where there is a sound one.
 
-    The file is made at the first call: some 20 seconds for all cells, once for a user. Where it cannot be written, the
-    cells are enumerated in every process.
+    The file is made at the first call: some 20 seconds for all cells, once for a user. The log tells how far that is.
+    Where the file cannot be written, the cells are enumerated in every process.
     """
     path = cache_file(vertices)
     table = _read(path, vertices)
@@ -117,9 +119,13 @@ def cache_file(vertices: int) -> Path:
 
 def _make_table(vertices: int) -> Table:
     rows, labels = enumerate_cells(vertices)
-    digests = hash_cells(graphs().codes[rows], labels, graphs().vertices[rows])
+    digests = hash_cells(graphs().codes[rows], labels, graphs().vertices[rows], _tell)
     order = np.argsort(_as_text(digests))
     return Table(digests[order], (rows[order] << _LABEL_BITS | labels[order]).astype(np.uint32))
+
+
+def _tell(done: int, size: int) -> None:
+    _log.debug(PROGRESS, done, size)
 
 
 def _read(path: Path, vertices: int) -> Table | None:
