@@ -32,7 +32,7 @@ class BundleTrainer(Trainer):
     each member through kernels compiled at the first use by the machine's C compiler, as many members side by side as
     PyTorch has threads. ``"stacked"`` (any device) runs all members as one `BundleNetwork`. ``"eager"`` trains them by
     PyTorch one after the other. ``"auto"`` is `bundle_engine`: ``"compiled"`` on a CPU (``"eager"`` where there is no
-    compiler), ``"stacked"`` elsewhere, and ``"eager"`` for search spaces that these do not know.
+    compiler), ``"stacked"`` elsewhere, and ``"eager"`` for search spaces and recipes that these do not know.
 
     Args:
         space: The search space.
@@ -62,7 +62,7 @@ class BundleTrainer(Trainer):
     @property
     def engine(self) -> Engine:
         """What computes, never ``"auto"``."""
-        return bundle_engine(self.space, self.device) if self._asked == "auto" else self._asked
+        return bundle_engine(self.space, self.recipe, self.device) if self._asked == "auto" else self._asked
 
     def train(self, jobs: Sequence[Job], on_result: Callable[[Evaluation], None] | None = None) -> list[Evaluation]:
         """Train all ``jobs`` and return their evaluations in the same order.

@@ -76,8 +76,10 @@ def solo_engine(space: Space, recipe: Recipe, device: torch.device, side: int) -
     return "compiled" if one_thread and is_plain(recipe) and _has_kernels(space, device) else "eager"
 
 
-def bundle_engine(space: Space, device: torch.device) -> Engine:
-    """Return the engine that trains many networks at once: the fastest, as measured in docs/bundles.md."""
+def bundle_engine(space: Space, recipe: Recipe, device: torch.device) -> Engine:
+    """Return the engine that trains many networks at once: the fastest that can, as measured in docs/bundles.md."""
+    if not is_plain(recipe):
+        return "eager"
     if _has_kernels(space, device):
         return "compiled"
     return "eager" if device.type == "cpu" or space.name not in _STACKED else "stacked"

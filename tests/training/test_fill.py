@@ -17,8 +17,10 @@ import pytest
 
 from nasgym.errors import DeviceMemoryExhausted, InvalidSetting, StoreFull, StoreReadOnly, TableMismatch
 from nasgym.executors import Processes
-from nasgym.results import Evaluation
+from nasgym.recipes import get_recipe
+from nasgym.results import Evaluation, TableKey
 from nasgym.results_file import TableMeta
+from nasgym.spaces import get_space
 from nasgym.store import Cell, Store
 from nasgym.training import Trainer
 from nasgym.training.bundle import BundleTrainer, Job
@@ -58,6 +60,18 @@ def test_every_cell_gets_the_result_of_a_training_alone(store: Store) -> None:
         assert stored is not None
         assert stored.value("valid_loss", 1) == pytest.approx(alone.value("valid_loss", 1), rel=0.01)
     assert store.meta(KEY).fingerprint == tiny_data().fingerprint
+
+
+def test_a_recipe_that_one_engine_alone_knows_fills_a_table(store: Store) -> None:
+    small, recipe = get_space("nb101-5"), replace(get_recipe("nb101-4"), epochs=2, channels=4, cells_per_stage=1)
+    report = fill(
+        *(small, KEY.dataset, recipe, [Cell(9, 0)], StoreResults(store)), data=tiny_data(), device="cpu", workers=1
+    )
+    assert _counts(report) == (1, 0, 1, 0, 0), report.failures
+    stored = store.get(TableKey("nb101-5", KEY.dataset, "nb101-4"), 9, 0)
+    alone = Trainer(small, KEY.dataset, recipe, device="cpu", data=tiny_data())(small.from_index([9])[0], 0)
+    assert stored is not None and stored.provenance["engine"] == "eager"
+    assert stored.value("valid_loss") == alone.value("valid_loss")
 
 
 def test_what_is_there_is_not_trained_again(store: Store) -> None:

@@ -14,7 +14,7 @@ from nasgym.recipes import RECIPES, default_recipe
 from nasgym.spaces import NB101, get_space
 from nasgym.training import Trainer
 from nasgym.training.eager import EagerNetwork
-from nasgym.training.engines import build_networks, solo_engine
+from nasgym.training.engines import build_networks, bundle_engine, solo_engine
 from nasgym.training.loop import make_optimizer, rate_of_epoch
 from nasgym.training.rmsprop import RMSProp
 
@@ -93,7 +93,10 @@ def test_batch_norms_average_as_the_recipe_says() -> None:
 
 def test_engines_that_do_not_know_the_rule_are_not_taken() -> None:
     device, space = torch.device("cpu"), get_space("nb201")
-    assert solo_engine(space, PUBLISHED, device, 12) == "eager"
+    assert solo_engine(space, PUBLISHED, device, 12) == bundle_engine(space, PUBLISHED, device) == "eager"
+    cuda = torch.device("cuda")
+    assert bundle_engine(space, RECIPES["nb201-12"], cuda) == "stacked"
+    assert bundle_engine(space, PUBLISHED, cuda) == "eager"
     with pytest.raises(InvalidSetting, match="the recipe 'nb101-108' has rmsprop.*Take 'eager'"):
         build_networks("stacked", space, np.zeros((1, 6), int), [0], PUBLISHED.macro(10, 3, 32), PUBLISHED, device)
 
