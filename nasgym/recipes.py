@@ -92,7 +92,7 @@ class DatasetInfo:
         classes: Number of classes.
         channels: Channels per image.
         resolution: Side of an image in pixels.
-        sizes: Images in the train, valid and test split.
+        sizes: Images in the train, valid and test split, where the recipe does not split otherwise.
         recipe: The recipe used where none is named, for most search spaces; None: the space's own.
         source: What it is and where it comes from.
         fingerprint: sha256 of its images and labels, where they can never change.
@@ -210,7 +210,7 @@ DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
                 resolution=32,
                 sizes=(25_000, 25_000, 10_000),
                 recipe=None,
-                source="Krizhevsky 2009; the published halves of the training images are train and valid",
+                source="Krizhevsky 2009",
             ),
             DatasetInfo(
                 name="cifar100",

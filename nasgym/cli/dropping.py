@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nasgym.cli import show
 from nasgym.cli.options import StorePath, seed_policy
 from nasgym.errors import InvalidSetting, StoreError, UnknownName
 
@@ -29,7 +30,8 @@ def drop(
 ) -> None:
     """Forget results for good: a whole table, or some architectures or seeds of it. Says what goes, and asks before.
 
-    What is embedded in nasgym stays; results of your own over an embedded table go.
+    What is embedded in nasgym stays; results of your own over an embedded table go. The file keeps its size: later
+    results use the room again.
 
     \b
     Examples:
@@ -42,7 +44,7 @@ def drop(
 
     key, opened = TableKey.parse(table), open_store(store)
     if key not in opened:
-        raise UnknownName("table", table, map(str, Store(opened.path).keys()))
+        raise UnknownName("table", table, map(str, opened.keys()))
     indices = None if architecture is None else _indices(key, architecture)
     seeds = None if seed is None else [_seed(text) for text in seed]
     own = Store(opened.path)  # what is embedded does not count
@@ -60,6 +62,7 @@ def drop(
             raise typer.Abort
     dropped = opened.drop(key, architectures=indices, seeds=seeds)
     typer.echo(f"{dropped:,} evaluations dropped.")
+    show.status("The file keeps its size: later results use the room again.")
 
 
 def _indices(key: TableKey, texts: list[str]) -> list[int]:

@@ -31,7 +31,7 @@ def agents(
     if name is None:
         found = [(n, describe(agent_class(n))) for n in agent_names()]
         rows = [[n, a.family, ", ".join(a.presets) or "—", a.summary, a.source or "—"] for n, a in found]
-        show.table(["agent", "family", "presets", "what it does", "source"], rows)
+        show.entries(["agent", "family", "presets", "what it does", "source"], rows)
         typer.echo("\n`nasgym agents NAME` shows all settings; NAME:PRESET is an agent with those settings.")
         return
     about = describe(agent_class(name))
@@ -51,7 +51,7 @@ def tasks(store: StorePath = None) -> None:
     Example:
       nasgym tasks
     """  # noqa: D301 - \b keeps the lines of an example apart
-    from nasgym.recipes import DATASETS, default_recipe, is_image_folder
+    from nasgym.recipes import default_recipe
     from nasgym.store import open_store
     from nasgym.task import PROTOCOLS, task_names
 
@@ -59,15 +59,13 @@ def tasks(store: StorePath = None) -> None:
     stored = {name: _stored_rows(opened, name) for name in task_names()}
     for name in sorted(stored, key=lambda name: -stored[name].rows):
         space, _, dataset = name.partition("/")
-        source = (
-            "any folder of images, one sub-folder per class" if is_image_folder(dataset) else DATASETS[dataset].source
-        )
+        recipe = default_recipe(dataset, space)
         embedded = f"{stored[name].embedded:,}" if stored[name].embedded else "—"
-        rows.append([name, default_recipe(dataset, space), f"{stored[name].rows:,}", embedded, source])
+        rows.append([name, recipe, f"{stored[name].rows:,}", embedded, _data(dataset, recipe)])
     show.table(["task", "default recipe", "stored", "embedded", "data"], rows)
     typer.echo()
     protocols = [[p.name, _budgets(p.budgets), p.source] for p in PROTOCOLS.values()]
-    show.table(["protocol", "budget in simulated seconds", "source"], protocols)
+    show.entries(["protocol", "budget in simulated seconds", "source"], protocols)
 
 
 def info(store: StorePath = None) -> None:
@@ -95,6 +93,22 @@ def info(store: StorePath = None) -> None:
         typer.echo("It is empty: `nasgym demo` trains a few networks, `nasgym import csv` takes published results.")
         return
     show.table(["table", "rows", "embedded", "architectures", "seeds", "best valid %", "best test %", "made"], rows)
+
+
+_SPLITS = {
+    "halves": "the published halves of the training images are train and valid",
+    "last fifth": "the last 10,000 of the training images are valid, the 40,000 before them train",
+}
+
+
+def _data(dataset: str, recipe: str) -> str:
+    """Say what the images are, and how a recipe splits those of CIFAR-10, which has no fixed way."""
+    from nasgym.recipes import DATASETS, get_recipe, is_image_folder
+
+    if is_image_folder(dataset):
+        return "any folder of images, one sub-folder per class"
+    source = DATASETS[dataset].source
+    return f"{source}; {_SPLITS[get_recipe(recipe).split]}" if dataset == "cifar10" else source
 
 
 class _Stored(NamedTuple):

@@ -7,14 +7,24 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from textwrap import fill
 from typing import Any
 
 import typer
 
-__all__ = ["counter", "fact", "status", "stopping", "study_progress", "table"]
+__all__ = ["counter", "entries", "fact", "status", "stopping", "study_progress", "table"]
 
 _GAP, _FOLDED = 3, 24  # characters between columns, and that a column of words needs at least
+_PIPE_WIDTH = 100  # of words where there is no terminal
 _LINE_SECONDS = 30.0  # between two lines of progress where nothing can be redrawn
+
+
+def entries(heads: list[str], rows: list[list[str]]) -> None:
+    """Print rows of many words on stdout: a table where a terminal is wide enough for one, else a list for each row."""
+    if sys.stdout.isatty():
+        table(heads, rows)
+    else:
+        _lists(heads, rows, _PIPE_WIDTH)
 
 
 def table(heads: list[str], rows: list[list[str]], *, title: str = "") -> None:
@@ -37,7 +47,7 @@ def table(heads: list[str], rows: list[list[str]], *, title: str = "") -> None:
     firm = [True, *right[1:]]  # names and numbers stay whole, other words may be folded
     widths = [_width(heads, rows, i) for i in range(len(heads))]
     if sum(_GAP + (w if f else min(w, _FOLDED)) for w, f in zip(widths, firm, strict=True)) > console.width:
-        _lists(heads, rows)
+        _lists(heads, rows, console.width)
         return
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     for head, to_right, whole in zip(heads, right, firm, strict=True):
@@ -149,11 +159,12 @@ def _plain(heads: list[str], rows: list[list[str]], right: list[bool], title: st
         typer.echo("  ".join(cells).rstrip())
 
 
-def _lists(heads: list[str], rows: list[list[str]]) -> None:
+def _lists(heads: list[str], rows: list[list[str]], width: int) -> None:
     for row in rows:
         typer.secho(row[0], bold=True)
         for head, cell in zip(heads[1:], row[1:], strict=True):
-            typer.echo(f"  {head}: {cell}")
+            text = fill(f"{head}: {cell}", width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+            typer.echo(text)
 
 
 def _width(heads: list[str], rows: list[list[str]], column: int) -> int:

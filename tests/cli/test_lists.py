@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 import nasgym
 from nasgym.agents import agent_class, agent_names, describe
+from nasgym.recipes import default_recipe, get_recipe
 from nasgym.store import Store, TableKey
 from nasgym.tables import embedded_keys, embedded_table
 from nasgym.task import PROTOCOLS, task_names
@@ -39,11 +41,13 @@ def commands() -> list[tuple[str, ...]]:
 
 def test_agents_are_listed(run: Run) -> None:
     said = run("agents").stdout
+    parts = re.split(r"\n(?! )", said)  # an entry begins where a line is not indented
+    assert max(map(len, said.splitlines())) <= 100
     for name in agent_names():
         about = describe(agent_class(name))
-        (line,) = [line for line in said.splitlines() if line.startswith(f"{name} ")]
-        assert about.family in line and about.source in line
-        assert all(preset in line for preset in about.presets)
+        (entry,) = [" ".join(part.split()) for part in parts if part.partition("\n")[0] == name]
+        assert f"family: {about.family} " in entry and f"source: {about.source}" in entry and about.summary in entry
+        assert all(preset in entry for preset in about.presets)
 
 
 def test_an_agent_is_described(run: Run) -> None:
@@ -67,6 +71,11 @@ def test_tasks_and_protocols_are_listed(run: Run, filled: Path) -> None:
     assert "32,250" in row  # two tables of 15,625 and 1,000 second seeds
     names = [line.split()[0] for line in said.splitlines() if line.split()[:1] and line.split()[0] in task_names()]
     assert names[0] == TASK and sorted(names) == sorted(task_names()), "what has results comes first"
+    splits = {line.split()[0]: line.rpartition("; ")[2] for line in said.splitlines() if "/cifar10 " in line}
+    for space, _, name in (task.partition("/") for task in splits):
+        split = get_recipe(default_recipe(name, space)).split
+        assert ("halves" in splits[f"{space}/{name}"]) == (split == "halves")
+        assert ("40,000" in splits[f"{space}/{name}"]) == (split == "last fifth") == space.startswith("nb101")
 
 
 def test_tasks_say_what_is_embedded(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +83,7 @@ def test_tasks_say_what_is_embedded(run: Run, tmp_path: Path, monkeypatch: pytes
     lines = run("tasks", "--store", tmp_path / "store").stdout.splitlines()
     (head,) = [line for line in lines if line.startswith("task ")]
     column = head.index("embedded")
-    counts = {line.split()[0]: line[column:].split()[0] for line in lines if line.split("/")[0] in ("nb201", "nb101")}
+    counts = {line.split()[0]: line[column:].split()[0] for line in lines if line.startswith(("nb201/", "nb101/"))}
     for name, count in counts.items():
         keys = [key for key in embedded_keys() if f"{key.space}/{key.dataset}" == name]
         rows = sum(int(embedded_table(key).stored().sum()) for key in keys)  # type: ignore[union-attr]

@@ -10,6 +10,7 @@ import pytest
 
 from nasgym.spaces import get_space
 from nasgym.store import Store, TableKey
+from nasgym.tables import embedded_keys
 from tests.cli.conftest import Run
 
 KEY = TableKey("nb201", "cifar10", "nb201-12")
@@ -185,12 +186,21 @@ def test_results_are_dropped_after_a_question(run: Run, table: Path, store: Path
     result = run("store", "drop", str(KEY), "--store", store, code=1)  # nobody answers
     assert f"2 evaluations of 2 architectures go from {KEY}" in result.stdout
     assert Store(store).info(KEY).rows == 2
-    said = run("store", "drop", str(KEY), "--architecture", "17", "--seed", "3", "--yes", "--store", store).stdout
-    assert said.splitlines()[-1] == "1 evaluations dropped."
+    done = run("store", "drop", str(KEY), "--architecture", "17", "--seed", "3", "--yes", "--store", store)
+    assert done.stdout.splitlines()[-1] == "1 evaluations dropped."
+    assert done.stderr == "The file keeps its size: later results use the room again.\n"
     assert run("store", "drop", str(KEY), "--architecture", ARCH, "--yes", "--store", store).stdout
     assert Store(store).info(KEY).rows == 0
     run("store", "drop", str(KEY), "--yes", "--store", store)
     assert KEY not in Store(store)
+
+
+def test_a_mistyped_embedded_table_gets_near_names(run: Run, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NASGYM_EMBEDDED", "1")
+    name = str(embedded_keys()[0])
+    said = run("store", "drop", name[:-1], "--yes", "--store", store, code=1).stderr
+    assert f"Did you mean {name!r}" in said
+    assert "cannot be dropped" in run("store", "drop", name, "--yes", "--store", store, code=1).stderr
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,16 @@ def test_some_architectures_or_seeds_are_dropped(store: Store, rows: int, archit
     assert store.info(KEY).rows == len(expected) and store.verify() == []
 
 
+def test_the_room_of_what_was_dropped_is_used_again(store: Store) -> None:
+    store.put(KEY, [evaluation(i, s) for i in range(1000) for s in range(4)])
+    full = store.size_on_disk
+    for _ in range(4):
+        store.drop(KEY)
+        store.ensure_table(KEY, 1000)
+        store.put(KEY, [evaluation(i, s) for i in range(1000) for s in range(4)])
+    assert full <= store.size_on_disk < 2.5 * full and store.verify() == []
+
+
 def test_what_is_not_there_cannot_be_dropped(store: Store) -> None:
     with pytest.raises(StoreError, match="no table nb201/imagefolder"):
         store.drop(OTHER)
