@@ -91,7 +91,8 @@ def nasbench101(
 ) -> None:
     """Import NAS-Bench-101: CIFAR-10, 4, 12, 36 and 108 epochs, every value as it is in the file, without TensorFlow.
 
-    An import that was stopped goes on when the same command is given again.
+    An import that was stopped goes on when the same command is given again: what is there is read and checked, not
+    written.
 
     \b
     Example:
@@ -108,9 +109,10 @@ def nasbench101(
             progress=lambda done, size: advance(done, f"{done / 1e6:,.0f} of {size / 1e6:,.0f} MB"),
         )  # fmt: skip
     _show_tables(report.tables)
-    typer.echo(
-        f"{report.trainings:,} of {report.size:,} trainings of {report.cells:,} cells imported into {opened.path}."
-    )
+    old = report.trainings - sum(table.written for table in report.tables.values())
+    there = f"; {old:,} were there already, and were read and checked again" if old else ""
+    share = f"{report.trainings:,} of {report.size:,} trainings of {report.cells:,} cells"
+    typer.echo(f"{share} imported into {opened.path}{there}.")
     _show_faults(report.faults)
 
 

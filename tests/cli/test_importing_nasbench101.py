@@ -19,6 +19,9 @@ def test_an_import_says_what_it_did(tmp_path):
     assert "nb101/cifar10/nb101-108" in done.output
     assert "6 of 1,270,872 trainings of 2 cells imported" in done.output.replace("\n", " ")
     assert Store(tmp_path / "store").seeds(TABLES[108], 3) == [0, 1, 2]
+    assert "already" not in done.output
+    again = run("import", "nasbench101", path, "--store", tmp_path / "store").output.replace("\n", " ")
+    assert "; 6 were there already, and were read and checked again." in again
 
 
 def test_a_broken_file_is_one_line_and_exit_code_1(tmp_path):
