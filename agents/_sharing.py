@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from nasgym.agents._alone import generators_kept
 from nasgym.agents.base import Agent, begin, check_settings, setting
@@ -26,40 +27,69 @@ if TYPE_CHECKING:
     from nasgym.training.images import ImageData
     from nasgym.training.sharing import Learner, Schedule, SharedTraining, SharingReport
 
-__all__ = ["FROM", "WeightSharing", "numbers"]
+__all__ = ["FROM", "PUBLISHED", "ArchitectureSharing", "WeightSharing", "changed", "presets_of", "sized"]
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
 FROM = "NAS-Bench-201, 2020"
+PUBLISHED: Mapping[str, Any] = MappingProxyType(
+    {"epochs": 250, "batch": 64, "learning_rate": 0.025, "last_rate": 0.001, "weight_decay": 5e-4}
+)
+"""How the weights are trained there, by most agents."""
 _INTERVAL = 60.0  # seconds between two checkpoints
 
 
-def numbers(**changes: Any) -> Mapping[str, Any]:
-    """Return settings that cannot be changed."""
-    return MappingProxyType(changes)
+def changed(settings: Mapping[str, Any], **changes: Any) -> Mapping[str, Any]:
+    """Return settings with changes."""
+    return MappingProxyType({**settings, **changes})
+
+
+def presets_of(
+    published: Mapping[str, Any], nats: Mapping[str, Any] = MappingProxyType({}), **own: Any
+) -> Mapping[str, Mapping[str, Any]]:
+    """Return the presets that all of these agents have.
+
+    Args:
+        published: Settings of NAS-Bench-201 that else go by the size of the task.
+        nats: What NATS-Bench has otherwise, beside what it has so for all.
+        own: More settings of both.
+    """
+    scripts = changed(published, **own)
+    return MappingProxyType(
+        {
+            "nb201-2020": changed(scripts, running_statistics=True),
+            "nb201-2020-batch": changed(scripts, running_statistics=False),
+            "nats": changed({**scripts, **nats}, epochs=200, clip=0.0),
+        }
+    )
+
+
+def sized(kind: type[T], doc: str, low: float) -> T | None:
+    """Declare a setting that goes by the size of the task unless it is given, see `setting`."""
+    return setting(None, f"{doc}; None: as the size of the task asks.", kind=kind, low=low)
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeightSharing(Agent):
+class WeightSharing(Agent, ABC):
     """Train a super-network on the task's own images, charge the seconds, and evaluate what it settles on.
 
-    Settings of 0 are those of ``published``, or those of ``small`` where the task's recipe trains networks that are
+    Settings of None are those of ``published``, or those of ``small`` where the task's recipe trains networks that are
     too small for a second thread, such as that of ``cluttered-digits``.
     """
 
     family: ClassVar[str] = "weight sharing"
     settles: ClassVar[bool] = True
-    published: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    small: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    published: ClassVar[Mapping[str, Any]] = PUBLISHED
+    small: ClassVar[Mapping[str, Any]] = PUBLISHED
 
-    epochs: int = setting(0, "Passes over the training images; 0: as the size of the task asks.", low=0)
-    batch: int = setting(0, "Images per step of weights or architecture; 0: as the size of the task asks.", low=0)
-    learning_rate: float = setting(
-        0.0, "Of the weights' SGD in the first epoch; 0: as the size of the task asks.", low=0
-    )
-    last_rate: float = setting(0.0, "Where the cosine of the learning rate ends; 0: as the size asks.", low=0)
+    epochs: int | None = sized(int, "Passes over the training images", low=1)
+    batch: int | None = sized(int, "Images per step of weights or architecture", low=1)
+    learning_rate: float | None = sized(float, "Of the weights' SGD in the first epoch", low=0)
+    last_rate: float | None = sized(float, "Where the cosine of the learning rate ends", low=0)
     momentum: float = setting(0.9, f"Of the weights' SGD, Nesterov's ({FROM}).", low=0, high=0.999)
-    weight_decay: float = setting(0.0, "Of all weights; 0: as the size of the task asks.", low=0)
+    weight_decay: float | None = sized(float, "Of all weights", low=0)
     clip: float = setting(5.0, f"Greatest norm of the weights' gradient ({FROM}; NATS-Bench has 0: none).", low=0)
     affine: bool = setting(False, f"Whether batch norms in cells scale and shift ({FROM}: no).")
     running_statistics: bool = setting(
@@ -143,13 +173,14 @@ class WeightSharing(Agent):
                 )
                 return found, checkpoint
 
+    @abstractmethod
     def learner(self, training: SharedTraining) -> Learner:
         """Return what this agent does with a super-network."""
-        raise NotImplementedError
 
     def number(self, name: str, recipe: Recipe, side: int) -> Any:
-        """Return a setting, where it is 0 the one that the size of the task asks for; ``side`` is of the images."""
-        return getattr(self, name) or (self.small if _is_small(recipe, side) else self.published)[name]
+        """Return a setting, where it is None the one that the size of the task asks for; ``side`` is of the images."""
+        given = getattr(self, name)
+        return (self.small if _is_small(recipe, side) else self.published)[name] if given is None else given
 
     def schedule(self, recipe: Recipe, side: int) -> Schedule:
         """Return how the super-network is trained for a task's recipe and images of so many pixels a side."""
@@ -158,7 +189,6 @@ class WeightSharing(Agent):
         sized = ("epochs", "batch", "learning_rate", "last_rate", "weight_decay")
         return Schedule(
             **{name: self.number(name, recipe, side) for name in sized},
-            period=(self.small if _is_small(recipe, side) else self.published).get("period", 0),
             momentum=self.momentum,
             clip=self.clip,
             affine=self.affine,
@@ -191,6 +221,23 @@ class WeightSharing(Agent):
         identity |= {"seed": str(seed), "schedule": str(asdict(schedule)), "data": data.fingerprint}
         identity["seconds"] = str(task.remaining)
         return Checkpoint(Path(self.checkpoints).expanduser(), identity, _INTERVAL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchitectureSharing(WeightSharing):
+    """Weight sharing that trains logits of all operations by Adam."""
+
+    published: ClassVar[Mapping[str, Any]] = changed(PUBLISHED, architecture_rate=3e-4)
+
+    architecture_rate: float | None = sized(
+        float, f"Step size of Adam on the logits of operations ({FROM}: 3e-4)", low=0
+    )
+    architecture_decay: float = setting(1e-3, f"Weight decay of those logits ({FROM}).", low=0)
+
+    def adam(self, training: SharedTraining) -> dict[str, float]:
+        """Return how the logits are trained."""
+        rate = self.number("architecture_rate", training.recipe, training.macro.resolution)
+        return {"rate": rate, "decay": self.architecture_decay}
 
 
 _NOT_ITS_OWN = ("checkpoints", "device")  # settings that another machine may have differently

@@ -67,20 +67,21 @@ class Setting:
 
 
 def setting(
-    default: T, doc: str, *, low: float | None = None, above: float | None = None, high: float | None = None,
-    options: tuple[Any, ...] = (),
+    default: T, doc: str, *, kind: type | None = None, low: float | None = None, above: float | None = None,
+    high: float | None = None, options: tuple[Any, ...] = (),
 ) -> T:  # fmt: skip
     """Declare a hyper-parameter of an agent: a dataclass field with its documentation and bounds.
 
     Args:
         default: The default; values must be of its type.
         doc: What it is, with its unit and where the default comes from.
+        kind: Where the default is None, the type of all other values.
         low: The least allowed value.
         above: Values must be greater than this.
         high: The greatest allowed value.
         options: All allowed values, where there are few.
     """
-    metadata = {"doc": doc, "low": low, "above": above, "high": high, "options": options}
+    metadata = {"doc": doc, "kind": kind or type(default), "low": low, "above": above, "high": high, "options": options}
     return field(default=default, metadata=metadata)
 
 
@@ -147,12 +148,15 @@ def _default(item: Field[Any]) -> Any:
 
 
 def _check(owner: str, item: Field[Any], value: Any) -> None:
-    rules = item.metadata
+    rules, optional = item.metadata, item.default is None
+    if optional and value is None:
+        return
+    kind = f"of type {rules['kind'].__name__}{' or None' if optional else ''}"
     bounds = [
         text
         for text, broken in (
             (f"one of {rules['options']}", bool(rules["options"]) and value not in rules["options"]),
-            (f"of type {type(item.default).__name__}", not _same_type(value, item.default)),
+            (kind, not _is_a(value, rules["kind"])),
         )
         if broken
     ]
@@ -162,12 +166,10 @@ def _check(owner: str, item: Field[Any], value: Any) -> None:
         raise InvalidSetting(f"{item.name} of {owner} must be {' and '.join(bounds)}; got {value!r}. {rules['doc']}")
 
 
-def _same_type(value: Any, default: Any) -> bool:
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(value, bool) and isinstance(default, bool)
-    if isinstance(default, float):
-        return isinstance(value, (int, float))
-    return isinstance(value, type(default))
+def _is_a(value: Any, kind: type) -> bool:
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
 
 
 def _broken_bounds(rules: Mapping[str, Any], value: float) -> list[str]:

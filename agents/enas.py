@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nasgym.agents._sharing import FROM, WeightSharing, numbers
+from nasgym.agents._sharing import FROM, PUBLISHED, WeightSharing, changed, presets_of, sized
 from nasgym.agents.base import setting
 
 if TYPE_CHECKING:
@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ENAS"]
 
-_PUBLISHED = {
-    "epochs": 250, "batch": 128, "learning_rate": 0.05, "last_rate": 0.0005, "weight_decay": 2.5e-4,
-    "period": 10, "controller_rate": 1e-3, "controller_steps": 50,
-}  # fmt: skip
-_SCRIPT = {"candidates": 100, "controller_momentum": 0.0, "aggregate": 20, "entropy": 1e-4, "baseline_decay": 0.99}
+_PUBLISHED = changed(
+    PUBLISHED, batch=128, learning_rate=0.05, last_rate=0.0005, weight_decay=2.5e-4,
+    period=10, controller_rate=1e-3, controller_steps=50,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,33 +29,22 @@ class ENAS(WeightSharing):
     source: ClassVar[str] = (
         "Pham et al., ICML 2018, section 2; controller and settings of NAS-Bench-201, ICLR 2020, section 5"
     )
-    published: ClassVar[Mapping[str, Any]] = numbers(**_PUBLISHED)
-    small: ClassVar[Mapping[str, Any]] = numbers(
-        epochs=30, batch=64, learning_rate=0.1, last_rate=0.001, weight_decay=5e-4, period=30,
-        controller_rate=0.01, controller_steps=10,
-    )  # fmt: skip
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = numbers(
-        **{
-            "nb201-2020": {**_PUBLISHED, **_SCRIPT, "running_statistics": True},
-            "nb201-2020-batch": {**_PUBLISHED, **_SCRIPT, "running_statistics": False},
-            "nats": {
-                **_PUBLISHED, **_SCRIPT, "epochs": 200, "batch": 64, "learning_rate": 0.025, "last_rate": 0.001,
-                "weight_decay": 5e-4, "period": 200, "controller_momentum": 0.5, "clip": 0.0,
-            },
-        }
+    published: ClassVar[Mapping[str, Any]] = _PUBLISHED
+    small: ClassVar[Mapping[str, Any]] = changed(
+        PUBLISHED, epochs=30, learning_rate=0.1, period=30, controller_rate=0.01, controller_steps=10
+    )
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = presets_of(
+        _PUBLISHED, changed(PUBLISHED, period=200, controller_momentum=0.5),
+        candidates=100, controller_momentum=0.0, aggregate=20, entropy=1e-4, baseline_decay=0.99,
     )  # fmt: skip
 
     candidates: int = setting(100, f"Architectures that the controller draws and scores at the end ({FROM}).", low=1)
-    period: int = setting(
-        0, f"Epochs in which the learning rate falls, before it begins anew ({FROM}: 10); 0: as the size asks.", low=0
+    period: int | None = sized(
+        int, f"Epochs in which the learning rate falls, before it begins anew ({FROM}: 10), 0: all of them", low=0
     )
-    controller_rate: float = setting(
-        0.0, f"Step size of the controller's Adam ({FROM}: 1e-3); 0: as the size of the task asks.", low=0
-    )
+    controller_rate: float | None = sized(float, f"Step size of the controller's Adam ({FROM}: 1e-3)", low=0)
     controller_momentum: float = setting(0.0, f"First decay of the controller's Adam ({FROM}).", low=0, high=0.999)
-    controller_steps: int = setting(
-        0, f"Steps of the controller after each epoch ({FROM}: 50); 0: as the size of the task asks.", low=0
-    )
+    controller_steps: int | None = sized(int, f"Steps of the controller after each epoch ({FROM}: 50)", low=0)
     aggregate: int = setting(20, f"Architectures that are drawn and scored for each of those steps ({FROM}).", low=1)
     entropy: float = setting(1e-4, f"Weight of the entropy (nats) in the reward ({FROM}).", low=0)
     baseline_decay: float = setting(

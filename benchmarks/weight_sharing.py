@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--agents", default=AGENTS, help="names, also with presets")
     parser.add_argument("--seeds", type=int, default=3, help="searches of each agent")
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=0, help="of each super-network; the agents' own if not given")
+    parser.add_argument("--epochs", type=int, help="of each super-network; the agents' own if not given")
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()
     task = make_task(given.task, store=given.store, on_missing="error", max_evaluations=1)

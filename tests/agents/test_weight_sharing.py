@@ -8,12 +8,20 @@ import pytest
 import torch
 
 from nasgym.agents import _sharing, agent_class, get_agent
-from nasgym.errors import DatasetUnavailable, DeviceMemoryExhausted, SearchDiverged, UnknownName, UnsuitableTask
+from nasgym.errors import (
+    DatasetUnavailable,
+    DeviceMemoryExhausted,
+    InvalidSetting,
+    SearchDiverged,
+    UnknownName,
+    UnsuitableTask,
+)
 from nasgym.recipes import get_recipe
 from nasgym.spaces import get_space
 from nasgym.task import make_task
 from nasgym.testing import synthetic_task
-from nasgym.training.sharing import SharedTraining
+from nasgym.training.sharing import Learner, SharedTraining
+from nasgym.training.sharing.gdas import GumbelSampling
 
 NAMES = ("rsps", "darts_v1", "darts_v2", "gdas", "setn", "enas")
 names = pytest.mark.parametrize("name", NAMES)
@@ -108,6 +116,66 @@ def test_published_settings_of_enas():
     assert [agent.number(name, LARGE, 32) for name in ("controller_rate", "controller_steps")] == [1e-3, 50]
     assert (agent.aggregate, agent.entropy, agent.baseline_decay, agent.candidates) == (20, 1e-4, 0.99, 100)
     assert agent.schedule(SMALL, 12).epochs == agent.schedule(SMALL, 12).period < 100
+
+
+@names
+def test_a_setting_of_0_is_0_and_none_goes_by_the_size_of_the_task(name):
+    zeros = {"weight_decay": 0.0, "last_rate": 0.0, "learning_rate": 0.0}
+    for recipe, side in ((SMALL, 12), (LARGE, 32)):
+        none, zero = (tiny(name, **dict.fromkeys(zeros, value)).schedule(recipe, side) for value in (None, 0.0))
+        assert none == tiny(name).schedule(recipe, side)
+        assert all(getattr(none, key) > 0 for key in zeros)
+        assert {key: getattr(zero, key) for key in zeros} == zeros
+    task = synthetic_task()
+    tiny(name, weight_decay=0, last_rate=0).search(task, 0)
+    assert task.evaluations == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [*((name, "architecture_rate") for name in ("darts_v1", "darts_v2", "gdas", "setn")),
+     *(("enas", setting) for setting in ("period", "controller_rate", "controller_steps"))],
+)  # fmt: skip
+def test_so_is_that_of_a_search_of_its_own(name, setting):
+    for size in ((SMALL, 12), (LARGE, 32)):
+        assert get_agent(name, **{setting: 0}).number(setting, *size) == 0 < get_agent(name).number(setting, *size)
+
+
+def test_logits_stay_as_they_are_at_a_rate_of_0(monkeypatch):
+    steps, step = [], GumbelSampling.apply
+
+    def noted(learner, gradient):
+        before = learner.logits.detach().clone()
+        step(learner, gradient)
+        steps.append(torch.equal(before, learner.logits))
+
+    monkeypatch.setattr(GumbelSampling, "apply", noted)
+    for rate in (0.0, None):
+        steps.clear()
+        tiny("gdas", architecture_rate=rate).search(synthetic_task(), 0)
+        assert steps and set(steps) == {rate == 0.0}
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"epochs": 0}, "epochs of GDAS must be at least 1; got 0"),
+        ({"batch": 0}, "batch of GDAS must be at least 1; got 0"),
+        ({"epochs": 1.5}, "epochs of GDAS must be of type int or None; got 1.5"),
+        ({"weight_decay": False}, "weight_decay of GDAS must be of type float or None; got False"),
+        ({"last_rate": -1e-9}, "last_rate of GDAS must be at least 0; got -1e-09"),
+        ({"momentum": None}, "momentum of GDAS must be of type float; got None"),
+    ],
+)
+def test_settings_out_of_their_bounds_are_refused(settings, says):
+    with pytest.raises(InvalidSetting, match=says):
+        get_agent("gdas", **settings)
+
+
+def test_an_agent_without_a_learner_cannot_be_made():
+    for unfinished in (_sharing.WeightSharing, _sharing.ArchitectureSharing, Learner):
+        with pytest.raises(TypeError, match="abstract"):
+            unfinished()
 
 
 def test_gdas_cools_from_10_to_a_tenth():

@@ -48,7 +48,8 @@ class ControllerSettings:
 class Reinforced:
     """A controller that learns from rewards by REINFORCE with a moving baseline.
 
-    The baseline takes in each reward before that is compared with it, and begins as the first one.
+    The baseline takes in each reward before that is compared with it. It begins as the first one, entropy
+    and all, since it is an average of rewards: begun lower, it would make every first draw look good.
 
     Args:
         controller: What learns.
