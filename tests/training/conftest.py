@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -28,10 +29,8 @@ def data() -> ImageData:
 
 @pytest.fixture
 def recipe() -> Callable[..., Recipe]:
-    def make(**changes: object) -> Recipe:
-        from dataclasses import replace
-
+    def make(of: str = "cluttered-digits-10", **changes: object) -> Recipe:
         small = {"name": "tiny", "epochs": 3, "batch_size": 16, "channels": 2, "learning_rate": 0.1}
-        return replace(get_recipe("cluttered-digits-10"), **{**small, **changes})  # type: ignore[arg-type]
+        return replace(get_recipe(of), **{**small, **changes})  # type: ignore[arg-type]
 
     return make

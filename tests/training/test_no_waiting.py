@@ -14,14 +14,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nasgym.networks.bundle import BundleNetwork
 from nasgym.recipes import Recipe
-from nasgym.spaces import NB201
+from nasgym.spaces import NB101, NB201, Genotypes, Space
 from nasgym.training import ImageData, bundle_stacked, loop
 from nasgym.training.augment import EpochPlan, Pixels, TrainPixels, plan_epoch
 from nasgym.training.engines import Engine, build_networks
 from nasgym.training.sharing import Schedule, SharedTraining
 from nasgym.training.sharing.darts import FirstOrder, SecondOrder
 
-SPACE = NB201()
+SPACE, SMALL = NB201(), NB101(5)
 CELLS = np.concatenate([SPACE.from_index([11472, 0]), SPACE.sample(np.random.default_rng(0), 4)])
 WAITING = ("_local_scalar_dense", "item", "nonzero", "is_nonzero", "equal", "masked_select", "unique", "_to_copy")
 
@@ -45,16 +45,30 @@ class _NoWaiting(TorchDispatchMode):
 def test_no_step_waits_for_the_device(
     engine: Engine, data: ImageData, recipe: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, device = recipe(flip=True, crop_padding=1), torch.device("cpu")
     rows = CELLS if engine == "stacked" else CELLS[:1]
-    seeds = list(range(len(rows)))
-    networks = build_networks(engine, SPACE, rows, seeds, made.macro(2, 1, 8), made, device)
+    _check_an_epoch(engine, SPACE, rows, recipe(flip=True, crop_padding=1), data, monkeypatch)
+
+
+@pytest.mark.parametrize("of", ["nb101-4", "nb101-digits"])
+def test_no_step_of_a_cell_of_nb101_waits_for_the_device(
+    of: str, data: ImageData, recipe: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = recipe(of, channels=4, cells_per_stage=1, flip=True, crop_padding=1)
+    row = SMALL.from_str(["01101/00010/00011/00001/00000+conv3x3-bn-relu+maxpool3x3+conv1x1-bn-relu"])
+    _check_an_epoch("eager", SMALL, row, made, data, monkeypatch)
+
+
+def _check_an_epoch(
+    engine: Engine, space: Space, rows: Genotypes, made: Recipe, data: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, seeds = torch.device("cpu"), list(range(len(rows)))
+    networks = build_networks(engine, space, rows, seeds, made.macro(2, 1, 8), made, device)
     train, valid = TrainPixels(data, device, 1), Pixels(data.valid, data, device)
     plan = EpochPlan.stack([plan_epoch(len(train), seed, 0, 1, True) for seed in seeds])
     monkeypatch.setattr(loop.Sums, "score", lambda self: None)  # read once, after the epoch
     monkeypatch.setattr(bundle_stacked._Sums, "scores", lambda self: None)
     with _NoWaiting() as seen:
-        networks.train_epoch(train.planned(plan, made.batch_size), 0.1)
+        networks.train_epoch(train.planned(plan, made.batch_size), loop.rate_of_epoch(made, 0, len(train)))
         networks.evaluate(valid.batches(networks.evaluation_batch))
     assert seen.calls > 100
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ import torch
 from nasgym.errors import DeviceMemoryExhausted, InvalidArchitecture, InvalidSetting, UnknownName
 from nasgym.recipes import Recipe, get_recipe
 from nasgym.results import SPLITS, Evaluation, decode, encode
-from nasgym.spaces import NB201
+from nasgym.spaces import NB201, get_space
 from nasgym.training import Engine, EpochReport, ImageData, Split, Trainer, solo_engine
 from nasgym.training import eager as eager_module
 from nasgym.training.bundle_compiler import load_kernels
@@ -28,6 +28,7 @@ from nasgym.training.loop import evaluate, learning_rate, make_optimizer, train_
 MakeRecipe = Callable[..., Recipe]
 SPACE = NB201()
 CELL = SPACE.from_index([11472])[0]
+NB101_CELL = "01101/00010/00011/00001/00000+conv3x3-bn-relu+maxpool3x3+conv1x1-bn-relu"
 
 needs_compiler = pytest.mark.skipif(load_kernels() is None, reason="there is no C compiler here")
 ENGINES = pytest.mark.parametrize("engine", [pytest.param("compiled", marks=needs_compiler), "eager", "stacked"])
@@ -93,10 +94,21 @@ def test_a_small_network_trains_on_one_thread_and_a_large_one_on_all(data: Image
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_a_cuda_device_repeats_itself(data: ImageData, recipe: MakeRecipe) -> None:
-    made = recipe(flip=True, crop_padding=1)
-    trainers = [Trainer(SPACE, "cluttered-digits", made, device="cuda", data=data) for _ in range(2)]
-    first, again = (trainer(CELL, 0) for trainer in trainers)
+@pytest.mark.parametrize(
+    ("space", "cell", "made"),
+    [
+        ("nb201", SPACE.to_str(CELL[None])[0], {}),
+        ("nb101-5", NB101_CELL, {"of": "nb101-4", "channels": 4, "cells_per_stage": 1}),
+        ("nb101-5", NB101_CELL, {"of": "nb101-digits", "channels": 4}),
+    ],
+)
+def test_a_cuda_device_repeats_itself(
+    space: str, cell: str, made: dict[str, Any], data: ImageData, recipe: MakeRecipe
+) -> None:
+    known, rules = get_space(space), recipe(flip=True, crop_padding=1, **made)
+    trainers = [Trainer(known, "cluttered-digits", rules, device="cuda", data=data) for _ in range(2)]
+    first, again = (trainer(known.from_str([cell])[0], 0) for trainer in trainers)
+    assert not first.diverged
     assert _numbers(first) == _numbers(again)
 
 
