@@ -39,6 +39,7 @@ class RegularizedEvolution(Agent):
         {
             "nb201-2020": {"population": 10, "sample": 3},
             "nats": {"population": 10, "sample": 3},
+            "nb101": {"population": 50, "sample": 10},
             "real-2019": {"population": 100, "sample": 25},
             "small": {"population": 4, "sample": 2},  # for budgets of ten evaluations or so
             "warm": {"warm_start": "flops", "pool": 1000},

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from nasgym.errors import InvalidSetting, UnknownName
 from nasgym.spaces import Macro
+from nasgym.spaces.nb101 import NB101_SPACES
 
 __all__ = [
     "DATASETS",
@@ -234,8 +235,12 @@ DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
     }
 )
 
-_RECIPE_OF_SPACE = {"nb201": "nb201-12", "nats-sss": "nats-sss-12", "nb101": "nb101-108", "nb101-5": "nb101-108"}
-_RECIPE_ON = {("nb101", DEFAULT_DATASET): "nb101-digits", ("nb101-5", DEFAULT_DATASET): "nb101-digits"}
+_RECIPE_OF_SPACE = {
+    "nb201": "nb201-12",
+    "nats-sss": "nats-sss-12",
+    **{space.name: "nb101-108" for space in NB101_SPACES},
+}
+_RECIPE_ON = {(space.name, DEFAULT_DATASET): "nb101-digits" for space in NB101_SPACES}
 _RECIPE_OF_OTHER_SPACES = "nb201-12"  # a space of the user's own
 
 

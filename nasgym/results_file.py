@@ -64,7 +64,7 @@ class TableMeta:
         """Raise `InvalidSetting` for a size that is below 1, or so large that no column of it could be made."""
         if not isinstance(self.size, int) or self.size < 1:
             raise InvalidSetting(f"a table has at least one architecture; got the size {self.size!r} for {self.key}.")
-        largest = get_space(self.key.space).size if self.key.space in space_names() else LARGEST_TABLE
+        largest = get_space(self.key.space).size if self.key.space in space_names(unlisted=True) else LARGEST_TABLE
         if self.size > largest:
             raise InvalidSetting(
                 f"a table of {self.key.space} has at most {largest:,} architectures; got the size {self.size:,} "

@@ -13,13 +13,13 @@ from nasgym.networks.nats_sss import NatsSSSNetwork
 from nasgym.networks.nb101 import nb101_network
 from nasgym.networks.nb201 import NB201Network
 from nasgym.spaces import Macro, Space
+from nasgym.spaces.nb101 import NB101_SPACES
 
 __all__ = ["build_network"]
 
 _BUILDERS: dict[str, Callable[[NDArray[np.integer], Macro], nn.Module]] = {
     "nats-sss": NatsSSSNetwork,
-    "nb101": nb101_network,
-    "nb101-5": nb101_network,
+    **{space.name: nb101_network for space in NB101_SPACES},
     "nb201": NB201Network,
 }
 

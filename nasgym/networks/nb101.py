@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nasgym.errors import InvalidArchitecture, InvalidSetting
-from nasgym.spaces import NB101, Macro
-from nasgym.spaces.nb101 import Cell
+from nasgym.spaces import Macro
+from nasgym.spaces.nb101 import NB101_SPACES, Cell
 from nasgym.spaces.nb101.costs import vertex_channels
 
 __all__ = [
@@ -35,7 +35,7 @@ KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1}
 _NORM_MOMENTUM = 0.003
 _STAGES = 3
 TRUNCATED_STD = 0.87962566103423978  # of a standard normal cut off at two standard deviations
-_SPACES = {space.num_decisions: space for space in map(NB101, range(3, 8))}
+_SPACES = {space.num_decisions: space for space in NB101_SPACES}
 
 
 class ConvBnRelu(nn.Module):

@@ -15,6 +15,7 @@ from nasgym.networks.initial import initial_weights
 from nasgym.networks.initial_nb101 import nb101_initial_weights
 from nasgym.recipes import Recipe
 from nasgym.spaces import NB101, Macro, Space
+from nasgym.spaces.nb101 import NB101_SPACES
 from nasgym.training.bundle_native import NativeNetwork, lanes_of
 from nasgym.training.bundle_nb101 import nb101_program
 from nasgym.training.bundle_nb201 import nb201_program
@@ -40,7 +41,7 @@ def _nb101(
     return nb101_program(cell, macro, lanes), nb101_initial_weights(cell, macro, seed)
 
 
-COMPILED: Mapping[str, _Prepare] = MappingProxyType({"nb101": _nb101, "nb101-5": _nb101, "nb201": _nb201})
+COMPILED: Mapping[str, _Prepare] = MappingProxyType({**{space.name: _nb101 for space in NB101_SPACES}, "nb201": _nb201})
 """By the name of the space."""
 
 

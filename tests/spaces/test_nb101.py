@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from nasgym.errors import InvalidArchitecture, InvalidSetting
 from nasgym.spaces import NB101, Macro
-from nasgym.spaces.nb101.costs import OPERATION_NAMES, vertex_channels
+from nasgym.spaces.nb101.codes import LABELS, canonical, graphs, prune
+from nasgym.spaces.nb101.costs import OPERATION_NAMES, parameters, vertex_channels
 from nasgym.spaces.nb101.encodings import from_edge_slots, from_edge_weights
 from nasgym.spaces.nb101.graphs import OPERATIONS, hash_cell, kept_vertices
+from nasgym.spaces.nb101.layout import layout_of
 from nasgym.spaces.nb101.masks import completable
 from tests.nb101_golden import PARAMETERS
 
@@ -42,8 +44,9 @@ def test_sizes_names_and_decisions() -> None:
     assert SPACE.decision_labels()[:7] == ("0→1", "0→2", "0→3", "0→4", "0→5", "0→6", "1→2")
     assert small.decision_labels()[-3:] == ("vertex 1", "vertex 2", "vertex 3")
     assert pickle.loads(pickle.dumps(small)) == small and hash(small) == hash(NB101(5))
-    for wrong in (2, 8):
-        with pytest.raises(InvalidSetting, match=f"3 to 7 vertices; got {wrong}"):
+    assert NB101(np.int64(5)).name == "nb101-5"
+    for wrong in (2, 8, 5.5, 5.0, "5", None, True):
+        with pytest.raises(InvalidSetting, match=f"3 to 7 vertices; got {wrong!r}"):
             NB101(wrong)
 
 
@@ -255,9 +258,12 @@ def test_uniform_draws_and_published_draws_differ() -> None:
     assert published == pytest.approx([0.098, 0.202, 0.275, 0.302, 0.119, 0.003], abs=0.03)
 
 
-def test_the_share_of_valid_random_matrices_is_the_published_one() -> None:
+def test_the_shares_of_valid_random_matrices_and_of_both_faults_are_the_published_ones() -> None:
     tried = np.random.default_rng(0).integers(0, SPACE.choices, size=(20_000, 26)).astype(np.int8)
     assert SPACE.is_valid(tried).mean() == pytest.approx(0.731, abs=0.01)
+    edges = np.bitwise_count(prune(layout_of(7).codes(tried), np.zeros((20_000, 5), dtype=int))[0])
+    assert (edges == 0).mean() == pytest.approx(0.072, abs=0.01)  # disconnected
+    assert (edges > 9).mean() == pytest.approx(0.197, abs=0.01)
 
 
 def test_published_mutations() -> None:
@@ -288,11 +294,48 @@ def test_encoding_c_takes_the_heaviest_edges() -> None:
     for count, wrong, message in (([10], weights, r"counts are in 0\.\.9; got 10"), ([1], weights[:, 1:], "21")):
         with pytest.raises(InvalidArchitecture, match=message):
             from_edge_weights(np.array(count), wrong, np.zeros((1, 5), dtype=int))
+    unsigned = from_edge_weights(np.array([1]), np.arange(21, dtype=np.uint8)[None], np.zeros((1, 5), dtype=int))
+    assert np.flatnonzero(unsigned[0]).tolist() == [20]
+
+
+@pytest.mark.parametrize(
+    ("count", "weights", "operations", "message"),
+    [
+        (3, [[0.5] * 21], [[0] * 5], r"counts are integers of the shape \(n,\); got int64\(\)"),
+        ([[3]], [[0.5] * 21], [[0] * 5], r"counts are integers of the shape \(n,\); got int64\(1, 1\)"),
+        ("many", [[0.5] * 21], [[0] * 5], "counts are integers"),
+        (None, [[0.5] * 21], [[0] * 5], "counts are integers"),
+        ([3.0], [[0.5] * 21], [[0] * 5], "counts are integers"),
+        ([3], [[0.5] * 20 + [np.nan]], [[0] * 5], "weights of edges are numbers; got nan"),
+        ([3], [["heavy"] * 21], [[0] * 5], "weights of edges are numbers; got an array of <U5"),
+        ([3], [[None] * 21], [[0] * 5], "weights of edges are numbers; got an array of object"),
+        ([3], [[0.5] * 21, [0.5]], [[0] * 5], "weights have rows of one length"),
+        ([3], [[0.5] * 21], [[0] * 5, [0]], "operations have rows of one length"),
+        ([3], [[0.5] * 21], [["conv3x3-bn-relu"] * 5], "operations are integers"),
+        ([3], [[0.5] * 21], [[0] * 5] * 2, "operations are given for 2 cells, edges for 1"),
+    ],
+)
+def test_what_is_no_encoding_c_is_named(count, weights, operations, message: str) -> None:
+    with pytest.raises(InvalidArchitecture, match=message):
+        from_edge_weights(count, weights, operations)
 
 
 @pytest.mark.parametrize("digest", PARAMETERS)
 def test_published_parameters(digest: str) -> None:
     assert SPACE.parameters(SPACE.from_str([digest]), PUBLISHED).tolist() == [PARAMETERS[digest]]
+
+
+def test_as_many_other_orders_as_published_have_other_parameters() -> None:
+    """All labelled graphs: those that are not the first of their cell, and those of them with another count."""
+    known = graphs()
+    ways = 3 ** (known.vertices.astype(int) - 2)
+    graph = np.repeat(np.arange(len(known.codes)), ways)
+    labels = np.concatenate([np.arange(n, dtype=np.int32) * (LABELS // n) for n in ways.tolist()])
+    first = canonical(known.codes[graph], labels)
+    other = (first.graph != graph) | (first.labels != labels)
+    assert other.sum() == 869_584
+    given = parameters(graph[other], labels[other], PUBLISHED)
+    assert (given != parameters(first.graph[other], first.labels[other], PUBLISHED)).sum() == 177_009
 
 
 def test_parameters_of_all_cells() -> None:

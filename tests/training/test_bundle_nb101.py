@@ -218,7 +218,7 @@ def test_bad_input_is_named(data: ImageData, recipe: MakeRecipe) -> None:
     )
     with pytest.raises(InvalidSetting, match="3 vertices of the cell share 2 channels"):
         BundleTrainer(SMALL, "cluttered-digits", made, device="cpu", data=data).train([(shared_by_three[0], 0)])
-    with pytest.raises(InvalidSetting, match="nb101-5, nb201; got 'nats-sss'"):
+    with pytest.raises(InvalidSetting, match="nb101-5, nb101-6, nb101, nb201; got 'nats-sss'"):
         BundleTrainer(NatsSSS(), "cluttered-digits", made, data=data, device="cpu", engine="compiled")
     with pytest.raises(InvalidSetting, match="'stacked' knows the search spaces nb201; got 'nb101-5'"):
         BundleTrainer(SMALL, "cluttered-digits", made, data=data, device="cpu", engine="stacked")

@@ -31,7 +31,7 @@ def test_recipes_differ_in_epochs_alone() -> None:
 
 
 def test_recipes_where_none_is_named() -> None:
-    for space in ("nb101", "nb101-5"):
+    for space in ("nb101", "nb101-3", "nb101-4", "nb101-5", "nb101-6"):
         assert default_recipe("cifar10", space) == "nb101-108"
         assert default_recipe("cluttered-digits", space) == "nb101-digits"
     assert default_recipe("cluttered-digits", "nb201") == "cluttered-digits-10"

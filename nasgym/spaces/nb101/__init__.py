@@ -2,6 +2,6 @@
 
 from nasgym.spaces.nb101.cells import Cell
 from nasgym.spaces.nb101.graphs import OPERATIONS
-from nasgym.spaces.nb101.space import NB101
+from nasgym.spaces.nb101.space import NB101, NB101_SPACES
 
-__all__ = ["NB101", "OPERATIONS", "Cell"]
+__all__ = ["NB101", "NB101_SPACES", "OPERATIONS", "Cell"]

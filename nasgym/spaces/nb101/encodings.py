@@ -1,11 +1,14 @@
 """The other published encodings of NAS-Bench-101 cells, turned into genotypes.
 
 Source: Klein and Hutter's ``nas_benchmarks``, whose three configuration spaces are A (21 edges and five operations:
-the genotype itself), B (nine slots, each naming an edge) and C (a number of edges, and a weight for each edge). Agents
-that search over B or C turn what they propose into genotypes here; not all of it is a valid cell.
+the genotype itself), B (nine slots, each naming an edge) and C (a number of edges, and a weight for each edge). An
+optimiser of one's own over B or C turns what it proposes into genotypes here; not all of it is a valid cell. The agents
+of this project search over genotypes.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,14 +52,19 @@ def from_edge_weights(
         operations: ``int[n, 5]``, numbers of `OPERATIONS`.
 
     Raises:
-        InvalidArchitecture: A shape or a number is out of its bounds.
+        InvalidArchitecture: A shape or a number is out of its bounds, or a weight is no number.
     """
-    edges = _checked("counts", np.asarray(count)[:, None], 1, MAX_EDGES + 1)
-    if np.shape(weights) != (len(edges), BITS):
-        raise InvalidArchitecture(f"weights of edges have the shape ({len(edges)}, {BITS}); got {np.shape(weights)}.")
+    edges = _checked("counts", count, None, MAX_EDGES + 1)
+    heights = _as_array("weights", weights)
+    if heights.shape != (len(edges), BITS):
+        raise InvalidArchitecture(f"weights of edges have the shape ({len(edges)}, {BITS}); got {heights.shape}.")
+    if heights.dtype.kind not in "iuf":
+        raise InvalidArchitecture(f"weights of edges are numbers; got an array of {heights.dtype}.")
+    if np.isnan(heights).any():
+        raise InvalidArchitecture("weights of edges are numbers; got nan.")
     genotypes = _with_operations(operations, len(edges))
-    rank = np.argsort(np.argsort(-np.asarray(weights), axis=1, kind="stable"), axis=1)
-    genotypes[:, :BITS] = rank < edges
+    rank = np.argsort(np.argsort(-heights.astype(float), axis=1, kind="stable"), axis=1)
+    genotypes[:, :BITS] = rank < edges[:, None]
     return genotypes
 
 
@@ -67,11 +75,21 @@ def _with_operations(operations: NDArray[np.integer], n: int) -> Genotypes:
     return np.concatenate([np.zeros((n, BITS), dtype=np.int8), chosen.astype(np.int8)], axis=1)
 
 
-def _checked(what: str, values: NDArray[np.integer], width: int, options: int) -> NDArray[np.integer]:
-    array = np.asarray(values)
-    if array.ndim != 2 or array.shape[1] != width or array.dtype.kind not in "iu":
-        raise InvalidArchitecture(f"{what} are integers of the shape (n, {width}); got {array.dtype}{array.shape}.")
+def _checked(what: str, values: NDArray[np.integer], width: int | None, options: int) -> NDArray[np.integer]:
+    """Return integers in ``0..options-1``, a row of ``width`` for each cell; None: one number for each cell."""
+    array = _as_array(what, values)
+    row = () if width is None else (width,)
+    if array.ndim != 1 + len(row) or array.shape[1:] != row or array.dtype.kind not in "iu":
+        shape = "(n,)" if width is None else f"(n, {width})"
+        raise InvalidArchitecture(f"{what} are integers of the shape {shape}; got {array.dtype}{array.shape}.")
     outside = array[(array < 0) | (array >= options)]
     if outside.size:
         raise InvalidArchitecture(f"{what} are in 0..{options - 1}; got {outside[0]}.")
     return array
+
+
+def _as_array(what: str, values: object) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise InvalidArchitecture(f"{what} have rows of one length; got {values!r}.") from error

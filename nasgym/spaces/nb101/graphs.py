@@ -1,7 +1,7 @@
 """The published rules of NAS-Bench-101 on any labelled graph: pruning and the hash of a module, one graph at a time.
 
 Source: Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019, and its published
-code. `nasgym.spaces.nb101.canonical` and `nasgym.spaces.nb101.hashing` do the same for many cells of the space at once.
+code. `nasgym.spaces.nb101.codes` and `nasgym.spaces.nb101.hashing` do the same for many cells of the space at once.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from nasgym.spaces.nb101.layout import Layout, layout_of
 from nasgym.spaces.nb101.masks import completable
 from nasgym.spaces.nb101.table import SIZES, Table, open_table
 
-__all__ = ["NB101"]
+__all__ = ["NB101", "NB101_SPACES"]
 
 _HASH = re.compile("[0-9a-f]{32}")
 _SMALLEST = 3  # vertices of the smallest space with something to decide
@@ -42,14 +42,14 @@ class NB101:
             cells), with genotypes of its own length and its own indices.
 
     Raises:
-        InvalidSetting: ``vertices`` is out of its bounds.
+        InvalidSetting: ``vertices`` is no integer or out of its bounds.
     """
 
     vertices: int = MAX_VERTICES
 
     def __post_init__(self) -> None:
-        if not _SMALLEST <= self.vertices <= MAX_VERTICES:
-            raise InvalidSetting(f"cells of nb101 have {_SMALLEST} to {MAX_VERTICES} vertices; got {self.vertices}.")
+        if not isinstance(self.vertices, (int, np.integer)) or not _SMALLEST <= self.vertices <= MAX_VERTICES:
+            raise InvalidSetting(f"cells of nb101 have {_SMALLEST} to {MAX_VERTICES} vertices; got {self.vertices!r}.")
 
     @property
     def name(self) -> str:
@@ -285,3 +285,7 @@ class NB101:
             raise InvalidArchitecture(f"no cell of {self.name} has the hash {text!r}.")
         cell: Genotypes = self.from_index(found)[0]
         return cell
+
+
+NB101_SPACES = tuple(map(NB101, range(_SMALLEST, MAX_VERTICES + 1)))
+"""The whole space and all that are restricted to fewer vertices."""
