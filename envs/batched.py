@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias
 
 import gymnasium
@@ -36,8 +38,9 @@ Stepped: TypeAlias = tuple[NDArray[np.int8], NDArray[np.float64], Mask, Mask, In
 class BatchedEnv(VectorEnv[NDArray[np.int8], NDArray[np.int64], NDArray[Any]], ABC):
     """Many environments over one task, stepped by array operations.
 
-    A step is the same as stepping single environments that share the task, one after the other. Observations are
-    ``int8[num_envs, num_decisions]``, stored column by column.
+    A step is the same as stepping single environments that share the task, one after the other; but where an
+    evaluation fails, all environments are as they were before the call. What was evaluated until then is charged.
+    Observations are ``int8[num_envs, num_decisions]``, stored column by column.
 
     Attributes:
         task: What is searched, with its clock, trajectory and incumbent.
@@ -102,7 +105,8 @@ class BatchedEnv(VectorEnv[NDArray[np.int8], NDArray[np.int64], NDArray[Any]], A
         self.judge.restart(seed)
         rows = np.flatnonzero(reset_mask(options, self.num_envs))
         info: Info = {}
-        self._put(info, self._begin(rows, options), rows)
+        with self._all_or_nothing():
+            self._put(info, self._begin(rows, options), rows)
         self._put_masks(info, rows)
         return self._observe(), info
 
@@ -114,7 +118,17 @@ class BatchedEnv(VectorEnv[NDArray[np.int8], NDArray[np.int64], NDArray[Any]], A
             EpisodeOver: An episode is over under DISABLED, or `reset` was never called.
         """
         rows, resets = self._rows_to_step()
-        self._move(rows, self._legal_actions(actions, rows))
+        choices = self._legal_actions(actions, rows)
+        with self._all_or_nothing():
+            rewards, terminated, truncated, info = self._moved(rows, choices, resets)
+        self._put_masks(info, np.arange(self.num_envs))
+        return self._observe(), rewards, terminated, truncated, info
+
+    def _moved(
+        self, rows: Rows, actions: NDArray[np.int64], resets: Rows
+    ) -> tuple[NDArray[np.float64], Mask, Mask, Info]:
+        """Take legal actions and begin anew; return rewards, terminations, truncations and ``info`` without masks."""
+        self._move(rows, actions)
         self._taken[rows] += 1
         rewards, terminated, truncated = nothing(self.num_envs)
         evaluated = rows[self._to_evaluate(rows)]
@@ -128,8 +142,26 @@ class BatchedEnv(VectorEnv[NDArray[np.int8], NDArray[np.int64], NDArray[Any]], A
         self._over = terminated | truncated
         info = self._info_of_step(report, evaluated)
         self._put(info, self._begin(resets, None), resets)
-        self._put_masks(info, np.arange(self.num_envs))
-        return self._observe(), rewards, terminated, truncated, info
+        return rewards, terminated, truncated, info
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Put everything back where an evaluation fails."""
+        kept = self._state()
+        try:
+            yield
+        except BaseException:
+            self.__dict__.update(kept)
+            raise
+
+    def _state(self) -> dict[str, Any]:
+        """Return a copy of what episodes consist of, by attribute; masks are written last and need none."""
+        return {
+            "_cells": self._cells.copy(),
+            "_taken": self._taken.copy(),
+            "_over": self._over.copy(),
+            "_begun": self._begun,
+        }
 
     def action_masks(self) -> Mask:
         """Return ``bool[num_envs, actions]``, which actions are legal now."""

@@ -125,7 +125,7 @@ class ConstructEnv(TaskEnv):
         return self._cell.copy(), {"action_mask": self._next_mask(0)}
 
     def step(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Take the next decision.
+        """Take the next decision. Where the evaluation of a complete cell fails, its last decision stays open.
 
         Raises:
             InvalidAction: The action is outside the action space, or illegal and ``illegal="error"``.
@@ -138,11 +138,11 @@ class ConstructEnv(TaskEnv):
         choice = as_action(action, self._actions)
         if not self._legal[choice]:
             choice = legal_action(choice, self._legal, self.illegal)
+        if at + 1 == self._decisions:
+            return self._finish(choice)
         choices.append(choice)
         self._cell[at] = choice + 1
-        if at + 1 < self._decisions:
-            return self._cell.copy(), 0.0, False, False, {"action_mask": self._next_mask(at + 1)}
-        return self._finish()
+        return self._cell.copy(), 0.0, False, False, {"action_mask": self._next_mask(at + 1)}
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return ``bool[actions]``: the choices allowed for the next decision; none once the cell is complete."""
@@ -157,9 +157,12 @@ class ConstructEnv(TaskEnv):
             self._legal = self.moves.masks((self._cell - np.int8(1))[:, None], at)[0].view(np.int8)
         return self._legal.copy()
 
-    def _finish(self) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        self._legal = self._none
-        result = self._result = self.judge.evaluate(self.moves.index(self._choices))
-        info = self.judge.report(result)
+    def _finish(self, choice: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Evaluate the cell that the last choice completes, and only then make the choice."""
+        choices = [*self._choices, choice]
+        result = self.judge.evaluate(self.moves.index(choices))
+        reward, info = self.judge.reward(result), self.judge.report(result)
+        self._choices, self._result, self._legal = choices, result, self._none
+        self._cell[-1] = choice + 1
         info["action_mask"] = self._legal.copy()
-        return self._cell.copy(), self.judge.reward(result), result.counted, info["budget_exhausted"], info
+        return self._cell.copy(), reward, result.counted, info["budget_exhausted"], info

@@ -115,15 +115,18 @@ class EditEnv(TaskEnv):
         self.judge.restart(seed)
         space = self.task.space
         start = starting_cells(space, options, 1)
-        self._cell = (space.sample(self.np_random, 1) if start is None else start)[0] + np.int8(1)
-        self._choices = self.genotype.tolist()
-        self._left, self._before, self._result = self.max_edits, None, None
-        info = self._evaluate()[1] if self.evaluate_start else {}
+        genotype = (space.sample(self.np_random, 1) if start is None else start)[0]
+        choices, before, result, info = genotype.tolist(), None, None, {}
+        if self.evaluate_start:
+            result, reward, info = self._evaluate(choices)
+            before = reward if result.counted else None
+        self._cell, self._choices, self._result = genotype + np.int8(1), choices, result
+        self._left, self._before = self.max_edits, before
         info["action_mask"] = self._next_mask()
         return self._cell.copy(), info
 
     def step(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Rewrite one decision and evaluate the architecture.
+        """Rewrite one decision and evaluate the architecture. Where the evaluation fails nothing is rewritten.
 
         Raises:
             InvalidAction: The action is outside the action space, or illegal and ``illegal="error"``.
@@ -135,12 +138,16 @@ class EditEnv(TaskEnv):
         if not self._legal[edit]:
             edit = legal_action(edit, self._legal, self.illegal)
         decision, choice = self._decision[edit], self._choice[edit]
-        self._choices[decision] = choice
+        choices = self._choices.copy()
+        choices[decision] = choice
+        result, reward, info = self._evaluate(choices)
+        self._choices, self._result = choices, result
         self._cell[decision] = choice + 1
         before = self._before
-        reward, info = self._evaluate()
+        if result.counted:
+            self._before = reward
         if self.reward_mode == "improvement":
-            reward = reward - before if info["counted"] and before is not None else 0.0
+            reward = reward - before if result.counted and before is not None else 0.0
         self._left = 0 if info["budget_exhausted"] else self._left - 1
         info["action_mask"] = self._next_mask()
         return self._cell.copy(), reward, False, not self._left, info
@@ -150,13 +157,10 @@ class EditEnv(TaskEnv):
         masks: NDArray[np.bool_] = self._legal.astype(np.bool_)
         return masks
 
-    def _evaluate(self) -> tuple[float, dict[str, Any]]:
-        result: Result = self.judge.evaluate(self.moves.index(self._choices))
-        self._result = result
-        reward = self.judge.reward(result)
-        if result.counted:
-            self._before = reward
-        return reward, self.judge.report(result)
+    def _evaluate(self, choices: list[int]) -> tuple[Result, float, dict[str, Any]]:
+        """Evaluate a cell that is not the environment's yet: where this fails, all is as it was."""
+        result = self.judge.evaluate(self.moves.index(choices))
+        return result, self.judge.reward(result), self.judge.report(result)
 
     def _next_mask(self) -> NDArray[np.int8]:
         if not self.moves.free:

@@ -83,21 +83,24 @@ class ConstructVectorEnv(BatchedEnv):
         if self._legal is not None:
             choices = legal_actions(choices, self._legal, self.illegal)
         self._cells[at] = choices
-        self._together = at = at + 1
-        if at == self._length:
+        if at + 1 == self._length:
             return self._finish()
+        self._together = at + 1
         return self._observe(), *nothing(self.num_envs), self._info_together()
 
     def _finish(self) -> Stepped:
         """End the episodes of all environments, which are together."""
+        report: Report = {}
+        rewards, terminated, truncated = nothing(self.num_envs)
         if self._length == self._decisions:
-            outcome = self.judge.evaluate_all(self.moves.indices(self._cells))
-            report = self.judge.reports(outcome)
-            rewards, terminated = self.judge.rewards(outcome), outcome.counted.copy()
-            truncated = report["budget_exhausted"].copy()
-        else:
-            report = {}
-            rewards, terminated, truncated = nothing(self.num_envs)
+            try:
+                outcome = self.judge.evaluate_all(self.moves.indices(self._cells))
+                report, rewards = self.judge.reports(outcome), self.judge.rewards(outcome)
+            except BaseException:
+                self._cells[-1] = -1  # the last decision stays open
+                raise
+            terminated, truncated = outcome.counted.copy(), report["budget_exhausted"].copy()
+        self._together = self._length
         if self._length == self._limit:
             truncated[:] = True
         observations, info = self._observe(), self._info_together(report)
@@ -231,6 +234,9 @@ class EditVectorEnv(BatchedEnv):
         outcome = self.judge.evaluate_all(self.moves.indices(self._cells[:, rows]))
         self._before[rows] = np.where(outcome.counted, self.judge.rewards(outcome), np.nan)
         return self.judge.reports(outcome)
+
+    def _state(self) -> dict[str, Any]:
+        return super()._state() | {"_before": self._before.copy()}
 
     def _move(self, rows: Rows, actions: NDArray[np.int64]) -> None:
         self._cells[self.moves.decision_of_edit[actions], rows] = self.moves.choice_of_edit[actions]

@@ -281,20 +281,19 @@ class Task:
         not wait for that.
         """
         rows: list[tuple[int, int, float, float, float]] = []
-        started = self._started
-        for index in indices.tolist():
-            if self.clock.exhausted:
-                break
-            accuracy, seconds, seed = self._answers.read(self._started, index, None)
-            finished = self.clock.start(seconds)
-            if finished is None:
-                break
-            self._started += 1
-            rows.append((index, seed, accuracy, seconds, finished))
-        self.clock.join()
-        self._started = started  # counted with the batch
-        batch = Batch.of(rows)
-        self._count_batch(batch.ordered())
+        try:
+            for index in indices.tolist():
+                if self.clock.exhausted:
+                    break
+                accuracy, seconds, seed = self._answers.read(self._started + len(rows), index, None)
+                finished = self.clock.start(seconds)
+                if finished is None:
+                    break
+                rows.append((index, seed, accuracy, seconds, finished))
+        finally:  # what ran before one that is missing is charged, and counts
+            self.clock.join()
+            batch = Batch.of(rows)
+            self._count_batch(batch.ordered())
         return batch
 
     def _count(self, result: Result) -> None:

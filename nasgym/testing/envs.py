@@ -15,8 +15,9 @@ from gymnasium.utils.env_checker import check_env as gymnasium_check_env
 from gymnasium.vector import AutoresetMode
 
 from nasgym.envs.base import TaskEnv
-from nasgym.errors import EpisodeOver, InvalidAction
-from nasgym.task import Task
+from nasgym.errors import EpisodeOver, InvalidAction, MissingResult
+from nasgym.spaces import Indices
+from nasgym.task import Outcome, Result, Task
 from nasgym.testing.tasks import synthetic_task
 
 __all__ = ["check_env"]
@@ -29,9 +30,9 @@ def check_env(env: str | gymnasium.Env, *, steps: int = 60, seed: int = 0, **opt
     """Check that an environment keeps Gymnasium's rules and nasgym's, with warnings as errors.
 
     Beside Gymnasium's own check: equal seeds give equal rollouts, a copy through pickle goes on alike, masks agree
-    and are kept to, errors have names, no test metric is told, rewards are finite, a budget truncates, and the
-    batched environment equals single ones. The environment itself is not stepped: it is made again on a copy of its
-    task.
+    and are kept to, errors have names, no test metric is told, rewards are finite, a budget truncates, an evaluation
+    that fails changes nothing, and the batched environment equals single ones. The environment itself is not stepped:
+    it is made again on a copy of its task.
 
     Args:
         env: An id, or an environment made by ``gymnasium.make``.
@@ -57,10 +58,11 @@ def check_env(env: str | gymnasium.Env, *, steps: int = 60, seed: int = 0, **opt
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gymnasium_check_env(make(illegal="repair"))
-        for check in (_check_seeds, _check_pickle, _check_masks, _check_errors, _check_budget):
+        for check in (_check_seeds, _check_pickle, _check_masks, _check_errors, _check_budget, _check_failures):
             check(make, steps, seed)
         if spec.vector_entry_point is not None:
             _check_batched(make, name, options, task, steps, seed)
+            _check_batched_failures(name, options, task, steps, seed)
 
 
 Make = Callable[..., TaskEnv]
@@ -163,6 +165,75 @@ def _check_batched(make: Make, name: str, options: dict[str, Any], task: Task, s
         if begin.any():
             observations, _ = batched.reset(options={"reset_mask": begin})
     batched.close()
+
+
+class _Failing(Task):
+    """The same as another task, from its beginning; while ``fails`` is set every evaluation is an error."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task.benchmark, task.protocol, budget=task.budget)
+        self.fails = False
+
+    def evaluate_index(self, index: int) -> Result:
+        self._fail()
+        return super().evaluate_index(index)
+
+    def evaluate_indices(self, indices: Indices) -> Outcome:
+        self._fail()
+        return super().evaluate_indices(indices)
+
+    def _fail(self) -> None:
+        if self.fails:
+            raise MissingResult("made to fail by the check")
+
+
+def _check_failures(make: Make, steps: int, seed: int) -> None:
+    """Each step is tried where evaluations fail, then taken; an environment without failures must do the same."""
+    task = make().task
+    env, sound = (make(task=_Failing(task)) for _ in range(2))
+    rng = np.random.default_rng(seed)
+    for made in (env, sound):
+        made.reset(seed=seed)
+    for _ in range(steps):
+        action = int(rng.choice(np.flatnonzero(sound.action_masks())))
+        stepped = _tried(env, action, lambda: (env.genotype, env.action_masks()))
+        _assert_same([stepped], [sound.step(action)], "a step whose evaluation failed at first")
+        if stepped[2] or stepped[3]:
+            for made in (env, sound):
+                made.reset()
+
+
+def _check_batched_failures(name: str, options: dict[str, Any], task: Task, steps: int, seed: int) -> None:
+    """The same as `_check_failures` for batches."""
+    given = {**options, "num_envs": 3, "autoreset_mode": AutoresetMode.DISABLED, "illegal": "repair"}
+    env, sound = (gymnasium.make_vec(name, **{**given, "task": _Failing(copy.deepcopy(task))}) for _ in range(2))
+    rng = np.random.default_rng(seed)
+    for made in (env, sound):
+        made.reset(seed=seed)
+    for _ in range(steps):
+        actions = rng.integers(0, sound.single_action_space.n, 3)  # type: ignore[attr-defined]
+        stepped = _tried(env, actions, lambda: (env.genotypes, env.action_masks()))  # type: ignore[attr-defined]
+        _assert_same([stepped], [sound.step(actions)], "a batched step whose evaluation failed at first")
+        begin = stepped[2] | stepped[3]
+        if begin.any():
+            for made in (env, sound):
+                made.reset(options={"reset_mask": begin.copy()})
+
+
+def _tried(env: Any, action: Any, state: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Take a step; where it evaluates something, let it fail once before, which must change nothing."""
+    before = copy.deepcopy(state())
+    task: _Failing = env.unwrapped.task
+    task.fails = True
+    try:
+        stepped: tuple[Any, ...] = env.step(action)
+    except MissingResult:
+        same = all(np.array_equal(one, two) for one, two in zip(state(), before, strict=True))
+        assert same, "an evaluation that failed changed the cell or the mask"
+        task.fails = False
+        stepped = env.step(action)
+    task.fails = False
+    return stepped
 
 
 def _rollout(env: TaskEnv, steps: int, seed: int) -> Rollout:
