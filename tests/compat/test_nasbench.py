@@ -101,6 +101,7 @@ def test_only_valid_queries_draw_and_charge(nasbench):
         lambda: nasbench.query(disconnected),
         lambda: nasbench.query(unknown),
         lambda: nasbench.query(spec_of("b49ac8c578b4561d79ac7087988f1c61"), epochs=5),
+        lambda: nasbench.query(spec_of("b49ac8c578b4561d79ac7087988f1c61"), epochs=[108]),
     ):
         with pytest.raises((api.OutOfDomainError, KeyError)):
             wrong()

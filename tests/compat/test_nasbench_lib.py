@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from nasgym.compat.nasbench.lib import config, graph_util
 from nasgym.compat.nasbench.lib.model_spec import ModelSpec
+from nasgym.compat.nasbench.modules import OutOfDomainError, check
 from nasgym.errors import InvalidArchitecture, InvalidSetting
 from nasgym.spaces import NB101
 from tests.compat.nasbench_modules import C1, C3, GOLDEN, INCEPTION, INCEPTION_OPS, INPUT, MP, OPS, OUTPUT, matrix
@@ -102,12 +103,32 @@ def test_arrays_and_lists_of_any_number_type_are_accepted(dtype, kind):
         ([[0, 1], [1, 0]], [INPUT, OUTPUT], "must be upper triangular"),
         ([[1, 1], [0, 0]], [INPUT, OUTPUT], "must be upper triangular"),
         ([["0", "1"], ["0", "0"]], [INPUT, OUTPUT], "must be of numbers"),
+        (np.array([[0, None], [0, 0]], dtype=object), [INPUT, OUTPUT], "must be of numbers"),
+        ([[0, 1], [0, 0]], None, "ops must be a row of one operation for each vertex.*got None"),
+        ([[0, 1], [0, 0]], np.array([[INPUT, OUTPUT]] * 2), "ops must be a row of one operation for each vertex"),
+        (
+            [[0, 1, 0], [0, 0, 1], [0, 0, 0]],
+            [INPUT, [C3], OUTPUT],
+            "ops must be a row of one operation for each vertex",
+        ),
     ],
 )
 def test_what_is_no_module_is_a_value_error_that_says_why(edges, ops, message):
     with pytest.raises(ValueError, match=message) as caught:
         ModelSpec(edges, ops)
     assert isinstance(caught.value, InvalidArchitecture)
+
+
+def test_a_matrix_of_objects_that_are_numbers_is_accepted():
+    spec = ModelSpec(np.array(INCEPTION, dtype=object), INCEPTION_OPS)
+    assert spec.hash_spec(OPS) == ModelSpec(INCEPTION, INCEPTION_OPS).hash_spec(OPS)
+    check(spec, config.build_config())
+
+
+@pytest.mark.parametrize("entry", [float("inf"), float("nan"), 2])
+def test_an_entry_that_is_no_edge_is_out_of_the_domain(entry):
+    with pytest.raises(OutOfDomainError, match="too many edges, got inf|entries of a matrix are 0 and 1"):
+        check(ModelSpec([[0, entry], [0, 0]], [INPUT, OUTPUT]), config.build_config())
 
 
 def test_an_unknown_operation_has_no_hash():

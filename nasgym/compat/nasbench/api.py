@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import KeysView
+from collections.abc import Hashable, KeysView
 from typing import Any
 
 from nasgym.compat.engine import generator
@@ -88,7 +88,7 @@ class NASBench:
             OutOfDomainError: The module or the number of epochs is not in the space.
             KeyError: The module has no results here.
         """
-        if epochs not in self.valid_epochs:
+        if not isinstance(epochs, Hashable) or epochs not in self.valid_epochs:
             raise OutOfDomainError(f"invalid number of epochs, must be one of {self.valid_epochs}")
         check(model_spec, self.config)
         index = self._modules.index_of_spec(model_spec)

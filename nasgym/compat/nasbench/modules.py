@@ -63,7 +63,7 @@ def check(spec: ModelSpec, config: dict[str, Any]) -> None:
     if vertices > config["module_vertices"]:
         raise OutOfDomainError(f"too many vertices, got {vertices} (max vertices = {config['module_vertices']})")
     if edges > config["max_edges"]:
-        raise OutOfDomainError(f"too many edges, got {int(edges)} (max edges = {config['max_edges']})")
+        raise OutOfDomainError(f"too many edges, got {np.trunc(edges):.0f} (max edges = {config['max_edges']})")
     if spec.ops[0] != "input":
         raise OutOfDomainError("first operation should be 'input'")
     if spec.ops[-1] != "output":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from importlib import import_module
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ class ModelSpec:
 
     def __init__(self, matrix: ArrayLike, ops: Sequence[str], data_format: str = "channels_last") -> None:
         self.original_matrix: NDArray[Any] = _square(matrix)
+        _check_ops(ops)
         if len(self.original_matrix) != len(ops):
             raise InvalidArchitecture(
                 f"length of ops must match matrix dimensions: {len(self.original_matrix)} vertices, {len(ops)} ops."
@@ -109,9 +111,19 @@ def _square(matrix: ArrayLike) -> NDArray[Any]:
         raise InvalidArchitecture(f"matrix must be square: rows of one length; got {matrix!r}.") from error
     if array.ndim != 2 or array.shape[0] != array.shape[1]:
         raise InvalidArchitecture(f"matrix must be square; got the shape {array.shape}.")
+    if array.dtype.kind == "O" and all(isinstance(entry, (Real, np.bool_)) for entry in array.flat):
+        array = np.array(array.tolist())
     if array.dtype.kind not in "biuf":
         raise InvalidArchitecture(f"matrix must be of numbers; got {array.tolist()}.")
     return array
+
+
+def _check_ops(ops: Any) -> None:
+    """Raise `InvalidArchitecture` unless ``ops`` is a row of operations; which there are is checked elsewhere."""
+    try:
+        hash(tuple(ops))
+    except TypeError as error:
+        raise InvalidArchitecture(f"ops must be a row of one operation for each vertex; got {ops!r}.") from error
 
 
 def _kept(rows: list[list[Any]]) -> list[int]:
