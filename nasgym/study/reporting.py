@@ -6,10 +6,13 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from nasgym.results import METRICS
 from nasgym.study.analysis import Finals, Quantity, Report, Summary, TaskReport
 from nasgym.study.published import published_note, published_rows
 from nasgym.study.records import csv_text, write_atomic, write_evaluations
+from nasgym.study.scoring import ScoreTable
 from nasgym.study.texts import UNKNOWN, figure_text, score_text
 
 __all__ = ["summary_rows", "task_facts", "write_report"]
@@ -50,7 +53,7 @@ def task_facts(task: TaskReport) -> list[str]:
     if task.task.max_evaluations is not None:
         budget += f", {task.task.max_evaluations} evaluations"
     best = [
-        f"{table.score.name} {score_text(table.best, unit=METRICS[table.score.metric])}"
+        f"{table.score.name} {score_text(table.best, unit=METRICS[table.score.metric])}{_among(table)}"
         for table in task.tables
         if not math.isnan(table.best)
     ]
@@ -61,6 +64,12 @@ def task_facts(task: TaskReport) -> list[str]:
         f"best known: {', '.join(best) or UNKNOWN}",
         *([f"not in the store: {', '.join(f'{name} {UNKNOWN}' for name in unknown)}"] if unknown else []),
     ]
+
+
+def _among(table: ScoreTable) -> str:
+    """Return of how many architectures the best is known, where it is not of all."""
+    known, size = int(np.count_nonzero(~np.isnan(table.values))), len(table.values)
+    return "" if known == size else f" (of {known:,} of {size:,} architectures)"
 
 
 def _shown(task: TaskReport) -> list[str]:
