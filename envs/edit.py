@@ -116,7 +116,8 @@ class EditEnv(TaskEnv):
         space = self.task.space
         start = starting_cells(space, options, 1)
         genotype = (space.sample(self.np_random, 1) if start is None else start)[0]
-        choices, before, result, info = genotype.tolist(), None, None, {}
+        choices, before, result = genotype.tolist(), None, None
+        info: dict[str, Any] = {}
         if self.evaluate_start:
             result, reward, info = self._evaluate(choices)
             before = reward if result.counted else None
