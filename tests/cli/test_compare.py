@@ -166,7 +166,7 @@ def test_a_killed_comparison_goes_on(run: Run, spawn: Spawn, filled: Path, tmp_p
     while 30 not in runs_noted(mine) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=240)
     assert process.returncode == 130 and "Traceback" not in said
     assert "finished runs are kept. Go on with: nasgym compare" in said
     (tmp_path / "my_agent.go").touch()
@@ -179,7 +179,7 @@ def test_a_killed_comparison_goes_on(run: Run, spawn: Spawn, filled: Path, tmp_p
 
 def test_debug_shows_the_traceback(spawn: Spawn) -> None:
     process = spawn("--debug", "compare", "--agents", "nobody")
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=240)
     assert process.returncode == 1 and "Traceback" in said and "UnknownName" in said
 
 

@@ -40,7 +40,7 @@ def test_an_interrupt_keeps_what_was_trained_and_says_how_to_go_on(spawn: Spawn,
         while run.poll() is None and not (key in store and store.cells(key)):
             time.sleep(0.2)
         run.send_signal(signal.SIGINT)
-        _, errors = run.communicate(timeout=60)
+        _, errors = run.communicate(timeout=240)
     finally:
         run.kill()
     assert run.returncode == 130, errors
