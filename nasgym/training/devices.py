@@ -17,7 +17,10 @@ __all__ = ["describe", "device_kind", "memory_guard", "one_thread", "processor",
 
 _KINDS = ("cpu", "cuda", "mps", "xpu")
 _CPU_INFO = Path("/proc/cpuinfo")
-_CPU_OUT_OF_MEMORY = "can't allocate memory"  # the CPU allocator has no exception class of its own
+_FULL = (
+    "can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
+)  # fmt: skip
+"""What the CPU's allocator, CUDA itself, cuBLAS and cuDNN say in errors that have no class of their own."""
 
 _REMEDY = "Use a recipe with a smaller batch_size or fewer channels"
 
@@ -107,8 +110,8 @@ def memory_guard(what: str, remedy: str = _REMEDY) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        full = isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _CPU_OUT_OF_MEMORY in str(error)
-        if not full:
+        known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+        if not known and not any(text in str(error) for text in _FULL):
             raise
         reason = (str(error) or "no memory").splitlines()[0]
         raise DeviceMemoryExhausted(

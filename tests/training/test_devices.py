@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nasgym.errors import InvalidSetting
+from nasgym.errors import DeviceMemoryExhausted, InvalidSetting
 from nasgym.training import devices
 
 
@@ -79,3 +79,23 @@ def test_one_thread_is_taken_where_it_is_asked_for_and_all_are_given_back(when: 
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        getattr(torch, "AcceleratorError", RuntimeError)("CUDA error: out of memory\nCUDA kernel errors might be late"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    ],
+)
+def test_memory_that_a_library_of_cuda_lacks_is_named(error: Exception) -> None:
+    with pytest.raises(DeviceMemoryExhausted, match=r"a search does not fit .*(out of memory|ALLOC_FAILED).*smaller"):
+        with devices.memory_guard("a search"):
+            raise error
+
+
+def test_other_errors_of_cuda_pass() -> None:
+    error = getattr(torch, "AcceleratorError", RuntimeError)("CUDA error: device-side assert triggered")
+    with pytest.raises(type(error), match="assert triggered"), devices.memory_guard("a search"):
+        raise error
