@@ -91,7 +91,7 @@ class RunFailed(NasgymError, RuntimeError):
 
 
 class SearchDiverged(NasgymError, ArithmeticError):
-    """A super-network whose loss is no longer a number."""
+    """A super-network, or what chooses an architecture by it, that has no finite numbers any more."""
 
 
 class UnsuitableTask(NasgymError, ValueError):

@@ -36,12 +36,16 @@ class Checkpoint:
         self.path = None if folder is None else folder / f"{name}.ckpt"
         self._interval, self._last = interval, time.monotonic()
 
-    def load(self, device: torch.device) -> dict[str, Any] | None:
-        """Return what was saved last, or None; a damaged file is reported in the log and counts as none."""
+    def load(self) -> dict[str, Any] | None:
+        """Return what was saved last, or None; a damaged file is reported in the log and counts as none.
+
+        All tensors lie on the CPU: a ``load_state_dict`` moves those that belong elsewhere, and leaves the steps that
+        Adam counts where they are read without waiting for a device.
+        """
         if self.path is None or not self.path.is_file():
             return None
         try:
-            state: dict[str, Any] = torch.load(self.path, map_location=device, weights_only=True)
+            state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
         except (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError) as error:
             _log.warning("the checkpoint %s cannot be read (%s); the training begins anew.", self.path, error)
             return None
@@ -74,6 +78,10 @@ class Checkpoint:
                 partial.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Delete the file: the training has ended."""
-        if self.path is not None:
+        """Delete the file: the training has ended. Where that fails, the log tells so: the result is what counts."""
+        if self.path is None:
+            return
+        try:
             self.path.unlink(missing_ok=True)
+        except OSError as error:
+            _log.warning("the checkpoint %s could not be deleted (%s).", self.path, error)

@@ -133,7 +133,7 @@ class Trainer:
         """
         train, valid, test = self._splits()
         reports: list[list[EpochReport]] = [[] for _ in seeds]
-        if checkpoint is not None and (saved := checkpoint.load(self.device)):
+        if checkpoint is not None and (saved := checkpoint.load()):
             networks.load_state(saved["networks"])
             reports = [[EpochReport(*row) for row in saved["rows"]]]
         laps = Laps(len(seeds), sum(own[-1].train_seconds for own in reports if own))

@@ -18,8 +18,13 @@ from nasgym.spaces import NB101, NB201, Genotypes, Space
 from nasgym.training import ImageData, bundle_stacked, loop
 from nasgym.training.augment import EpochPlan, Pixels, TrainPixels, plan_epoch
 from nasgym.training.engines import Engine, build_networks
-from nasgym.training.sharing import Schedule, SharedTraining
+from nasgym.training.sharing import Learner, Schedule, SharedTraining
+from nasgym.training.sharing.alphas import ArchitectureLearner
 from nasgym.training.sharing.darts import FirstOrder, SecondOrder
+from nasgym.training.sharing.enas import ControllerSettings, RewardedController
+from nasgym.training.sharing.gdas import GumbelSampling
+from nasgym.training.sharing.sampled import RandomSharing
+from nasgym.training.sharing.setn import SelfEvaluatedTemplate
 
 SPACE, SMALL = NB201(), NB101(5)
 CELLS = np.concatenate([SPACE.from_index([11472, 0]), SPACE.sample(np.random.default_rng(0), 4)])
@@ -29,13 +34,15 @@ WAITING = ("_local_scalar_dense", "item", "nonzero", "is_nonzero", "equal", "mas
 class _NoWaiting(TorchDispatchMode):
     """Fails where an operation would wait for a GPU; a copy does where it leaves the device."""
 
-    def __init__(self) -> None:
+    def __init__(self, copies: int = 0) -> None:
         super().__init__()
-        self.calls = 0
+        self.calls, self.copies = 0, copies
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs, name = kwargs or {}, func._schema.name.removeprefix("aten::")
-        if name in WAITING and not (name == "_to_copy" and kwargs.get("device") is None):
+        if name == "_to_copy" and kwargs.get("device") is not None and self.copies:
+            self.copies -= 1
+        elif name in WAITING and not (name == "_to_copy" and kwargs.get("device") is None):
             pytest.fail(f"{name} waits for the device")
         self.calls += 1
         return func(*args, **kwargs)
@@ -87,6 +94,57 @@ def test_no_step_of_a_super_network_waits_for_the_device(
         training.accuracy(part, CELLS[1])
         gradient = found.gradient(next(held)) if isinstance(found, FirstOrder) else found.gradient(part, next(held))
     assert seen.calls > 100 and gradient.shape == (6, 5)
+
+
+SAMPLED: dict[str, tuple[Callable[[SharedTraining], Learner], int, int]] = {
+    "rsps": (lambda training: RandomSharing(training, 5), 0, 0),
+    "setn": (lambda training: SelfEvaluatedTemplate(training, 5, rate=0.1, decay=0.0), 0, 0),
+    "gdas": (lambda training: GumbelSampling(training, rate=0.1, decay=0.0), 1, 2),
+    "enas": (lambda training: RewardedController(training, 5, ControllerSettings(steps=2, aggregate=3)), 0, 0),
+}
+"""Learner, how often an epoch moves something to the device, and what a step reads from it."""
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_a_step_of_a_learner_reads_no_more_than_its_page_says(
+    name: str, data: ImageData, recipe: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, copies, allowed = SAMPLED[name]
+    schedule = Schedule(epochs=1, batch=12)
+    training = SharedTraining(SPACE, data, recipe(), schedule, seed=0, device=torch.device("cpu"))
+    learner, (batches, held) = make(training), (training.batches(0), training.held_batches(0))
+    learner.begin_epoch(0)
+    if isinstance(learner, ArchitectureLearner):
+        monkeypatch.setattr(learner, "apply", lambda gradient: None)  # Adam's steps are counted on the host
+    parts, reads = list(zip(batches, held, strict=False)), _count_reads(monkeypatch)
+    with _NoWaiting(copies) as seen:
+        for batch, own in parts:
+            learner.step(batch, iter([own]))
+    assert (len(reads), seen.copies) == (allowed * len(parts), 0) and seen.calls > 100 and len(parts) == 3
+
+
+def test_enas_reads_the_scores_of_a_controller_step_at_once(
+    data: ImageData, recipe: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule, device = Schedule(epochs=1, batch=12), torch.device("cpu")
+    training = SharedTraining(SPACE, data, recipe(), schedule, seed=0, device=device)
+    learner = RewardedController(training, 5, ControllerSettings(steps=2, aggregate=3))
+    held, drawn = [next(training.held_batches(0))] * 6, learner.controller.sample(3, training.generator)
+    monkeypatch.setattr(training, "held_batches", lambda epoch: iter(held))
+    monkeypatch.setattr(learner.controller, "sample", lambda *_: drawn)  # on the CPU, as all of the controller
+    monkeypatch.setattr(learner.reinforced, "learn", lambda *_: None)
+    reads = _count_reads(monkeypatch)
+    with _NoWaiting():
+        learner.end_epoch(0, 0.0)
+    assert reads == ["tolist"] * 2, "one for each of the controller's steps"
+
+
+def _count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return where `Tensor.tolist` will be noted, which asks for numbers without an operation on a CPU."""
+    reads: list[str] = []
+    tolist = torch.Tensor.tolist
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda self: reads.append("tolist") or tolist(self))
+    return reads
 
 
 def test_what_would_wait_is_found() -> None:

@@ -24,6 +24,7 @@ from nasgym.training.sharing.gdas import GumbelSampling
 from nasgym.training.sharing.learner import best_of
 from nasgym.training.sharing.sampled import RandomSharing
 from nasgym.training.sharing.setn import SelfEvaluatedTemplate
+from nasgym.training.trainer import reproducible
 
 CPU = torch.device("cpu")
 ADAM = {"rate": 0.05, "decay": 1e-3}
@@ -104,6 +105,40 @@ def test_training_stops_in_the_middle_where_the_budget_ends(make: Make, name: st
     found = train_and_settle(learner, evaluation_seconds=100.0)
     assert len(taken) == steps and training.meter.charged <= training.meter.allowed - 100.0
     assert NB201().is_valid(found[None])[0]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@names
+def test_a_gpu_steps_repeats_itself_and_goes_on(
+    data: ImageData, recipe: Callable[..., Recipe], name: str, tmp_path: Path
+) -> None:
+    def made() -> tuple[SharedTraining, Learner]:
+        schedule, device = replace(SCHEDULE, epochs=3), torch.device("cuda")
+        training = SharedTraining(get_space("nb201"), data, recipe(), schedule, seed=0, device=device)
+        return training, LEARNERS[name](training)
+
+    def kill(report: SharingReport) -> None:
+        if report.epoch == 2:
+            raise KeyboardInterrupt
+
+    place: dict[str, Any] = {"folder": tmp_path, "identity": {}, "interval": 0.0}
+    with reproducible():
+        training, learner = made()
+        before, found = [w.clone() for w in weights(training)], train_and_settle(learner)
+        again, repeated = made()
+        assert train_and_settle(repeated).tolist() == found.tolist()
+        with pytest.raises(KeyboardInterrupt):
+            train_and_settle(made()[1], checkpoint=Checkpoint(**place), on_epoch=kill)
+        resumed, rest = made()
+        assert train_and_settle(rest, checkpoint=Checkpoint(**place)).tolist() == found.tolist()
+    assert not all(map(torch.equal, before, weights(training)))
+    for other in (again, resumed):
+        assert all(map(torch.equal, weights(other), weights(training)))
+    assert all(weight.is_cuda for weight in weights(resumed))
+    own = getattr(rest, "optimizer", None)
+    steps = [] if own is None else [state["step"] for state in own.state.values()]
+    assert all(step.device.type == "cpu" for step in steps), "Adam reads them on the host"
 
 
 def test_without_a_known_price_an_evaluation_is_kept_for_at_the_rate_of_training(make: Make) -> None:

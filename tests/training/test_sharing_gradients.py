@@ -160,6 +160,25 @@ def test_draws_follow_the_softmax_of_the_logits(training: SharedTraining) -> Non
     assert (counts / 2000 - learner.shares().detach()).abs().max() < 0.05
 
 
+def test_the_noise_of_an_epoch_is_that_of_single_draws_and_is_moved_once(training: SharedTraining) -> None:
+    learner, moved = GumbelSampling(training, **ADAM), []
+    stack = torch.stack
+    for epoch in (0, 1):
+        training.begin_epoch(epoch)
+        learner.begin_epoch(epoch)
+        generator = torch.Generator()
+        generator.set_state(training.generator.get_state())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch, "stack", lambda rows: moved.append(len(rows)) or stack(rows))
+            drawn = [learner.draw()[0].detach() for _ in range(2 * training.steps)]
+        for own in drawn:
+            uniform = torch.rand(6, 5, generator=generator, dtype=torch.float64)
+            noise = -(-uniform.log()).log()
+            expected = hard_gumbel(learner.masked(), noise.to(learner.logits), learner.temperature)
+            assert torch.equal(own, expected.detach())
+    assert moved == [2 * training.steps] * 2
+
+
 def test_the_temperature_goes_from_the_first_to_the_last_epoch(training: SharedTraining) -> None:
     learner, seen = GumbelSampling(training, **ADAM), []
     for epoch in range(3):

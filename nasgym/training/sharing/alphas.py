@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ class ArchitectureLearner(Learner):
         logits: ``float[edges, options]``, on the device.
     """
 
+    remedy = "a lower architecture_rate"
+
     def __init__(
         self,
         training: SharedTraining,
@@ -46,6 +49,10 @@ class ArchitectureLearner(Learner):
         drawn = np.random.default_rng([training.seed, _FIRST]).normal(scale=_SCALE, size=tuple(allowed.shape))
         self.logits = torch.tensor(drawn, dtype=training.weights[0].dtype, device=training.device, requires_grad=True)
         self.optimizer = torch.optim.Adam([self.logits], lr=rate, betas=betas, eps=epsilon, weight_decay=decay)
+
+    def learnt(self) -> Iterable[Tensor]:
+        """Return the logits."""
+        return [self.logits]
 
     def masked(self) -> Tensor:
         """Return the logits, minus infinity where an edge has no such option."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from nasgym.errors import SearchDiverged
+
 __all__ = ["Controller"]
 
 _UNITS, _LAYERS = 32, 2
@@ -54,12 +56,18 @@ class Controller(nn.Module):
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator | None) -> Tensor:
-        """Draw ``int64[n, edges]``; without a generator every choice is the likeliest one given those before."""
+        """Draw ``int64[n, edges]``; without a generator every choice is the likeliest one given those before.
+
+        Raises:
+            SearchDiverged: The odds are no numbers any more.
+        """
         inputs, state = self.start.expand(1, n, _UNITS), None
         chosen: list[Tensor] = []
         for allowed in self._allowed:
             output, state = self.lstm(inputs.contiguous(), state)
             logs = self._log_softmax(output[0], allowed)
+            if logs.isnan().any():
+                raise SearchDiverged("the controller diverged: its odds are no numbers. Take a lower controller_rate.")
             if generator is None:
                 chosen.append(logs.argmax(dim=1))
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -170,12 +171,15 @@ class SharedTraining:
 
     @torch.no_grad()
     def accuracy(self, batch: Batch, chosen: Sequence[int] | NDArray[np.integer]) -> Tensor:
-        """Return the accuracy of one architecture with shared weights, in evaluation mode; a scalar on the device."""
+        """Return the accuracy of one architecture with shared weights, in evaluation mode; a scalar on the device.
+
+        It is NaN where a logit is not finite.
+        """
         self.network.eval()
         images, labels = batch
-        right: Tensor = (self.network(images, chosen=chosen).argmax(dim=1) == labels).float().mean()
+        logits = self.network(images, chosen=chosen)
         self.network.train()
-        return right
+        return torch.where(logits.isfinite().all(), (logits.argmax(dim=1) == labels).float().mean(), math.nan)
 
     def training_operations(self, per_image: float, batches: float = 1.0) -> float:
         """Return the multiply-accumulates of steps on some batches, forward and backward."""

@@ -14,7 +14,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from nasgym.training.sharing.controller import Controller
 from nasgym.training.sharing.core import Batch, SharedTraining
-from nasgym.training.sharing.learner import Learner, best_of
+from nasgym.training.sharing.learner import Learner, best_of, read_scores
 
 __all__ = ["ControllerSettings", "Reinforced", "RewardedController"]
 
@@ -117,7 +117,7 @@ class RewardedController(Learner):
                 return
             genotypes = self.controller.sample(self.settings.aggregate, self.training.generator)
             found = [self.training.accuracy(next(held), row) for row in genotypes.numpy()]
-            self.reinforced.learn(genotypes, torch.stack(found).tolist())
+            self.reinforced.learn(genotypes, read_scores(found))
             meter.count(self.settings.aggregate * scoring)
 
     def favourite(self) -> NDArray[np.int8]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -27,6 +27,13 @@ def hard_gumbel(logits: Tensor, noise: Tensor, temperature: float) -> Tensor:
     return hard + (soft - soft.detach())
 
 
+def gumbel(shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Return ``float64[shape]`` from the Gumbel distribution, on the CPU."""
+    uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
+    tiny = torch.finfo(uniform.dtype).tiny
+    return -(-uniform.clamp_min(tiny).log()).clamp_min(tiny).log()
+
+
 class GumbelSampling(ArchitectureLearner):
     """Train weights and logits on draws; only the drawn operations are computed.
 
@@ -37,6 +44,8 @@ class GumbelSampling(ArchitectureLearner):
         adam: As for the base.
     """
 
+    remedy = "a lower architecture_rate or a higher last_temperature"
+
     def __init__(
         self, training: SharedTraining, first_temperature: float = 10.0, last_temperature: float = 0.1, **adam: float
     ) -> None:
@@ -44,9 +53,11 @@ class GumbelSampling(ArchitectureLearner):
         self.first_temperature, self.last_temperature = first_temperature, last_temperature
         self.temperature = first_temperature
         self.step_operations = training.training_operations(training.sampled_operations, batches=2)
+        self._noise = self._noises()
 
     def begin_epoch(self, epoch: int) -> None:
-        """Set the temperature."""
+        """Set the temperature, and draw noise anew."""
+        self._noise = self._noises()
         done = epoch / max(1, self.training.schedule.epochs - 1)
         self.temperature = self.first_temperature + done * (self.last_temperature - self.first_temperature)
 
@@ -62,12 +73,15 @@ class GumbelSampling(ArchitectureLearner):
 
         The options have to be known on the host, so this waits for the device, once per draw.
         """
-        uniform = torch.rand(self.logits.shape, generator=self.training.generator, dtype=torch.float64)
-        tiny = torch.finfo(uniform.dtype).tiny
-        noise = -(-uniform.clamp_min(tiny).log()).clamp_min(tiny).log()
-        drawn = hard_gumbel(self.masked(), noise.to(self.logits), self.temperature)
+        drawn = hard_gumbel(self.masked(), next(self._noise), self.temperature)
         chosen: list[int] = drawn.argmax(dim=1).tolist()
         return drawn, chosen
+
+    def _noises(self) -> Iterator[Tensor]:
+        """Yield Gumbel noise for draws, moved to the device for an epoch at once."""
+        while True:
+            epoch = [gumbel(self.logits.shape, self.training.generator) for _ in range(2 * self.training.steps)]
+            yield from torch.stack(epoch).to(self.logits)
 
     def gradient(self, held: Batch, drawn: Tensor, chosen: list[int]) -> Tensor:
         """Return the gradient of the loss on ``held`` by the logits, behind a draw."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from nasgym.errors import SearchDiverged
 from nasgym.training.sharing.core import Batch, SharedTraining
 
-__all__ = ["Learner", "best_of"]
+__all__ = ["Learner", "best_of", "read_scores"]
 
 
 class Learner(ABC):
@@ -27,10 +30,12 @@ class Learner(ABC):
     Attributes:
         step_operations: Multiply-accumulates of one step, on average.
         settle_operations: The same for `settle`.
+        remedy: What to change where `learnt` is not finite any more.
     """
 
     step_operations: float = 0.0
     settle_operations: float = 0.0
+    remedy: ClassVar[str] = ""
 
     def __init__(self, training: SharedTraining) -> None:
         self.training = training
@@ -64,6 +69,10 @@ class Learner(ABC):
         assert found is not None, "a learner without a favourite settles in a way of its own"
         return found
 
+    def learnt(self) -> Iterable[Tensor]:
+        """Return what is learnt beside the weights, on their device: it has to stay finite."""
+        return ()
+
     def state(self) -> dict[str, Any]:
         """Return what changes, as tensors and plain values."""
         return {}
@@ -82,13 +91,31 @@ def best_of(training: SharedTraining, candidates: Iterable[NDArray[np.int8]], ke
         training: The super-network.
         candidates: Genotypes ``int8[num_decisions]``.
         kept: Seconds that must be left.
+
+    Raises:
+        SearchDiverged: None of those that were scored has finite logits.
     """
     seen: list[NDArray[np.int8]] = []
-    scores: list[torch.Tensor] = []
+    scores: list[Tensor] = []
     for candidate, batch in zip(candidates, training.scoring_batches(), strict=False):
         seen.append(candidate)
         if not training.meter.fits(training.scoring_operations, kept):
             break
         scores.append(training.accuracy(batch, candidate))
         training.meter.count(training.scoring_operations)
-    return seen[int(torch.stack(scores).argmax())] if scores else seen[0]
+    return seen[int(np.argmax(read_scores(scores)))] if scores else seen[0]
+
+
+def read_scores(scores: Sequence[Tensor]) -> list[float]:
+    """Return what `SharedTraining.accuracy` gave, 0 where it is no number; this waits for the device, once.
+
+    Raises:
+        SearchDiverged: None of them is a number.
+    """
+    found = torch.stack(list(scores)).tolist()
+    if all(map(math.isnan, found)):
+        raise SearchDiverged(
+            f"the super-network diverged: none of {len(found)} architectures has finite logits. Take a lower "
+            "learning_rate."
+        )
+    return [0.0 if math.isnan(score) else score for score in found]

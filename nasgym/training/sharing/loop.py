@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nasgym.errors import SearchDiverged
 from nasgym.training.checkpoints import Checkpoint
 from nasgym.training.sharing.core import SharedTraining, SharingReport
+from nasgym.training.sharing.divergence import check_finite
 from nasgym.training.sharing.learner import Learner
 
 __all__ = ["train_and_settle"]
@@ -41,10 +41,10 @@ def train_and_settle(
         on_epoch: Called after every epoch.
 
     Raises:
-        SearchDiverged: The loss of the super-network is no longer a number.
+        SearchDiverged: A loss, the weights or what the search learns is no longer a number.
     """
     training, epoch = learner.training, 0
-    if checkpoint is not None and (saved := checkpoint.load(training.device)):
+    if checkpoint is not None and (saved := checkpoint.load()):
         if "found" in saved["networks"]:
             training.meter.load_state(saved["networks"]["meter"])
             return np.array(saved["networks"]["found"], dtype=np.int8)
@@ -78,9 +78,9 @@ def _epoch(learner: Learner, epoch: int, evaluation_seconds: float) -> bool:
         training.meter.count(learner.step_operations)
         done += 1
     whole = done == training.steps
+    check_finite(learner, epoch)
     if whole:
         learner.end_epoch(epoch, _kept_seconds(training, evaluation_seconds))
-    _check_finite(learner, epoch)
     training.meter.charge(_kept_seconds(training, evaluation_seconds))
     return whole
 
@@ -91,16 +91,6 @@ def _kept_seconds(training: SharedTraining, evaluation_seconds: float) -> float:
         return evaluation_seconds
     batches = training.recipe.epochs * training.images / training.schedule.batch
     return training.training_operations(training.sampled_operations, batches) / training.meter.rate
-
-
-def _check_finite(learner: Learner, epoch: int) -> None:
-    score = learner.training.score()
-    if score is not None and not score.finite:
-        rate = learner.training.schedule.rate(epoch)
-        raise SearchDiverged(
-            f"the super-network diverged in epoch {epoch + 1} of {learner.training.schedule.epochs}, at a learning "
-            f"rate of {rate:g}: its loss is no number any more. Take a lower learning_rate, or clip gradients (clip=5)."
-        )
 
 
 def _tell(learner: Learner, epoch: int, on_epoch: Callable[[SharingReport], None] | None) -> None:
