@@ -21,17 +21,19 @@ __all__ = ["check_agent"]
 
 _SECONDS = 10.0
 _OVERSHOOTING = replace(PROTOCOLS["plain"], overshoot=True)
+_GUESSING = 0.1  # the accuracy that a diverged training has, of ten classes
 _PATIENCE = 2_000  # questions after the end before the check gives up: a batch of environments asks many times
 
 
 def check_agent(agent: Agent | str, *, space: str | Space = "nb201", evaluations: int = 40, seed: int = 0) -> None:
     """Check that an agent keeps the rules, on a made-up task in memory.
 
-    It spends the whole budget and stops there, stops at ``max_evaluations`` where there is no budget, copes with
-    a refused evaluation, is determined by its seed, reads no test metric, and leaves the global random generators as
-    they were. All that on one simulated worker; on three, under a protocol that lets evaluations end after the budget,
-    no more than one of each worker does. An agent that ends with its answer (``settles``) need not spend the budget,
-    but must evaluate something.
+    It spends the whole budget and stops there, no more than one evaluation late, stops at ``max_evaluations`` where
+    there is no budget, copes with a refused evaluation and with trainings that all diverged, reads no test metric, and
+    leaves the global random generators as they were. Its seed determines the trajectory, with all seconds: an agent
+    that charges measured ones is checked on a clock that counts (``clock="operations"``). All that on one simulated
+    worker; on three, under a protocol that lets evaluations end after the budget, no more than one of each worker does.
+    An agent that ends with its answer (``settles``) need not spend the budget, but must evaluate something.
 
     Args:
         agent: The agent, or its spec as for `nasgym.agents.get_agent`.
@@ -49,6 +51,7 @@ def check_agent(agent: Agent | str, *, space: str | Space = "nb201", evaluations
     _check_seeded(tested, space, first, seed, budget)
     tight = _run(tested, synthetic_task(space, seconds=_SECONDS, budget=budget - 1.0), seed)
     _check_spent(tested, tight, "a refused evaluation at the budget's edge: evaluations were lost")
+    _check_diverged(tested, space, seed, budget)
     late = synthetic_task(space, seconds=_SECONDS, budget=budget - 1.0, workers=3, protocol=_OVERSHOOTING)
     _check_edge(_run(tested, late, seed))
     limited = _run(tested, synthetic_task(space, budget=None, max_evaluations=evaluations), seed)
@@ -64,11 +67,10 @@ def _settles(agent: Agent) -> bool:
 
 def _check_spent(agent: Agent, task: Task, says: str) -> None:
     """Raise unless what is left is less than one evaluation; evaluations of fewer epochs cost less."""
-    if _settles(agent):
-        assert task.evaluations, "the agent ended without an evaluation"
-        return
-    spent = float(task.trajectory.arrays().seconds.sum())
-    assert task.budget - spent < _SECONDS, f"{task.evaluations} evaluations took {spent} of {task.budget} s: {says}"
+    assert task.evaluations, "the agent ended without an evaluation"
+    if not _settles(agent):
+        left = task.budget - task.seconds
+        assert left < _SECONDS, f"{task.evaluations} evaluations left {left} of {task.budget} s: {says}"
 
 
 def _check_edge(task: Task) -> None:
@@ -107,6 +109,8 @@ def _run(agent: Agent, task: Task, seed: int) -> Task:
         changed = name in before and before[name] != state
         assert not changed, f"the global generator of {name} was changed: draw from a generator of your own"
     assert task.exhausted or _settles(agent), f"the search ended with {task.remaining} simulated seconds left"
+    late = task.seconds - task.budget
+    assert late <= _SECONDS, f"the search ended {late} simulated seconds after the budget, longer than an evaluation"
     assert task.running == 0, f"{task.running} submitted evaluations were never collected with next()"
     return task
 
@@ -128,9 +132,21 @@ def _hide_test_metrics(store: Store) -> None:
 
 def _check_seeded(agent: Agent, space: str | Space, first: Task, seed: int, budget: float) -> None:
     again, other = (_run(agent, synthetic_task(space, seconds=_SECONDS, budget=budget), s) for s in (seed, seed + 1))
-    drawn = first.trajectory.arrays().indices
-    assert np.array_equal(drawn, again.trajectory.arrays().indices), "equal seeds gave different searches"
-    assert not np.array_equal(drawn, other.trajectory.arrays().indices), "different seeds gave the same search"
+    drawn, repeated = first.trajectory.arrays(), again.trajectory.arrays()
+    for name, column, same in zip(drawn._fields, drawn, repeated, strict=True):
+        assert np.array_equal(column, same), f"equal seeds gave different searches: other {name}"
+    assert first.seconds == again.seconds, "equal seeds gave different searches: other seconds were spent"
+    assert not np.array_equal(drawn.indices, other.trajectory.arrays().indices), "different seeds gave the same search"
+
+
+def _check_diverged(agent: Agent, space: str | Space, seed: int, budget: float) -> None:
+    """Raise unless the agent goes on where every training diverged: all have the accuracy of guessing."""
+    task = synthetic_task(space, seconds=_SECONDS, budget=budget, accuracy=_GUESSING)
+    try:
+        _run(agent, task, seed)
+    except Exception as error:
+        raise AssertionError(f"where all trainings diverged and their accuracies are equal: {error!r}") from error
+    _check_spent(agent, task, "where all trainings diverged, evaluations were lost")
 
 
 def _global_generators() -> dict[str, bytes]:

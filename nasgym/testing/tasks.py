@@ -30,7 +30,7 @@ def made_up_accuracies(space: Space, genotypes: Genotypes) -> NDArray[np.float64
 def synthetic_task(
     space: str | Space = "nb201",
     *,
-    accuracy: Callable[[Genotypes], NDArray[np.float64]] | None = None,
+    accuracy: Callable[[Genotypes], NDArray[np.float64]] | float | None = None,
     seconds: float = 10.0,
     budget: float | None = 1_000.0,
     max_evaluations: int | None = None,
@@ -42,7 +42,8 @@ def synthetic_task(
 
     Args:
         space: The search space.
-        accuracy: Maps ``int8[n, num_decisions]`` to fractions ``float64[n]``; None: `made_up_accuracies`.
+        accuracy: Maps ``int8[n, num_decisions]`` to fractions ``float64[n]``; a number: all have it; None:
+            `made_up_accuracies`.
         seconds: What each evaluation costs; one of fewer epochs its part of that.
         budget: Simulated seconds; None: no budget.
         max_evaluations: How many evaluations may run; None: no limit.
@@ -51,7 +52,9 @@ def synthetic_task(
         seed: The task's seed.
     """
     found = get_space(space) if isinstance(space, str) else space
-    if accuracy is None and isinstance(space, str):
+    if isinstance(accuracy, float):
+        accuracies = np.full(found.size, accuracy)
+    elif accuracy is None and isinstance(space, str):
         accuracies = _of_all(space)
     else:
         genotypes = found.from_index(np.arange(found.size))
