@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nasgym.agents._proxies import COUNTED, counted
 from nasgym.agents._vectors import one_hot
+from nasgym.errors import UnknownName
 from nasgym.spaces import Genotypes, Space
 
-__all__ = ["KINDS", "Predictor", "unseen"]
+__all__ = ["FEATURES", "KINDS", "Predictor", "check_features", "unseen"]
 
 _STEPS = 100  # of a network's optimiser: what it has not learnt by then would be noise
 _PENALTY = 1.0  # on a network's weights
@@ -30,10 +32,12 @@ class Predictor:
         kind: ``"network"``: multi-layer perceptrons with one hidden layer; ``"forest"``: regression trees, each on
             evaluations drawn with repetition.
         members: How many.
+        features: What counts beside the operations, see `check_features`.
     """
 
-    def __init__(self, space: Space, kind: str, members: int) -> None:
+    def __init__(self, space: Space, kind: str, members: int, features: str = "") -> None:
         self._space, self._make, self._members = space, _MAKERS[kind], members
+        self._features = check_features(features)
         self._fitted: list[Any] = []
         self._mean, self._scale = 0.0, 1.0
         self._counts_mean = self._counts_scale = np.ones(1)
@@ -41,7 +45,7 @@ class Predictor:
     def fit(self, rng: np.random.Generator, genotypes: Genotypes, accuracies: NDArray[np.float64]) -> None:
         """Fit all members to ``int8[n, num_decisions]`` and ``float64[n]``."""
         self._mean, self._scale = float(accuracies.mean()), float(accuracies.std()) or 1.0
-        counts = self._space.computed_operations(genotypes)
+        counts = self._counts(genotypes)
         self._counts_mean, self._counts_scale = counts.mean(axis=0), np.maximum(counts.std(axis=0), 1e-9)
         rows, targets = self._rows(genotypes), (accuracies - self._mean) / self._scale
         self._fitted = [self._make(rows, targets, seed) for seed in rng.integers(2**31, size=self._members).tolist()]
@@ -51,9 +55,26 @@ class Predictor:
         rows = self._rows(genotypes)
         return np.stack([member.predict(rows) for member in self._fitted]) * self._scale + self._mean
 
+    def _counts(self, genotypes: Genotypes) -> NDArray[np.float64]:
+        more = [counted(self._space, name, genotypes)[:, None] for name in self._features]
+        return np.hstack([self._space.computed_operations(genotypes), *more])
+
     def _rows(self, genotypes: Genotypes) -> NDArray[np.float64]:
-        counts = (self._space.computed_operations(genotypes) - self._counts_mean) / self._counts_scale
+        counts = (self._counts(genotypes) - self._counts_mean) / self._counts_scale
         return np.hstack([one_hot(self._space, genotypes), np.clip(counts, -5.0, 5.0)])
+
+
+def check_features(spec: str) -> tuple[str, ...]:
+    """Return what ``"parameters+flops"`` names; empty: nothing.
+
+    Raises:
+        UnknownName: Something else than what is counted for nothing.
+    """
+    names = tuple(spec.split("+")) if spec else ()
+    for name in names:
+        if name not in COUNTED:
+            raise UnknownName("feature", name, COUNTED, "Several are joined by +, as in parameters+flops.")
+    return names
 
 
 def unseen(space: Space, seen: set[int], draw: Callable[[], Genotypes], n: int) -> Genotypes:
@@ -102,3 +123,7 @@ _MAKERS: Mapping[str, Callable[[NDArray[np.float64], NDArray[np.float64], int], 
     "forest": _tree,
 }
 KINDS = tuple(_MAKERS)
+FEATURES = (
+    "What members see beside choices and counts of operations, for nothing: 'parameters', 'flops' or "
+    "'parameters+flops'; empty: nothing (a choice: on the embedded table they change little)."
+)

@@ -17,7 +17,7 @@ from nasgym.task import Task
 if TYPE_CHECKING:
     from nasgym.training.proxies import ProxyScorer
 
-__all__ = ["CLOCKS", "COUNTED", "OPERATIONS_PER_SECOND", "RUN", "Ranker", "check_proxies", "different"]
+__all__ = ["CLOCKS", "COUNTED", "OPERATIONS_PER_SECOND", "RUN", "Ranker", "check_proxies", "counted", "different"]
 
 COUNTED = ("flops", "parameters")
 """Proxies that count, for nothing."""
@@ -44,6 +44,12 @@ def different(space: Space, genotypes: Genotypes) -> Genotypes:
     return genotypes[np.sort(first)]
 
 
+def counted(space: Space, name: str, genotypes: Genotypes) -> NDArray[np.float64]:
+    """Return ``float64[n]``: what a proxy out of `COUNTED` counts."""
+    count = space.flops if name == "flops" else space.parameters
+    return count(genotypes, Macro()).astype(np.float64)
+
+
 class Ranker:
     """Ranks architectures for one run, by one proxy or by the mean of the ranks that several give.
 
@@ -53,7 +59,7 @@ class Ranker:
         seed: Of the untrained networks and of the minibatch.
         clock: One of `CLOCKS`.
         images: Images in the minibatch.
-        device: Where networks run.
+        device: Where networks run; ``"auto"``: where the task says.
         share: The part of what is left of the budget that one ranking may take.
     """
 
@@ -63,7 +69,7 @@ class Ranker:
         self._task, self._seed, self._clock, self._share = task, seed, clock, share
         self._names = check_proxies(proxies)
         self._run = [name for name in self._names if name in RUN]
-        self._images, self._device = images, device
+        self._images, self._device = images, device if device != "auto" else task.device
         self._made: ProxyScorer | None = None
 
     def ranked(self, genotypes: Genotypes) -> Genotypes:
@@ -71,18 +77,13 @@ class Ranker:
 
         Those for whose scores no seconds are left are left out; at least one is scored.
         """
-        columns = [self._counted(name, genotypes) for name in self._names if name in COUNTED]
+        columns = [counted(self._task.space, name, genotypes) for name in self._names if name in COUNTED]
         if self._run:
             scored = self._scored(genotypes)
             genotypes = genotypes[: len(scored)]
             columns = [column[: len(scored)] for column in columns] + list(scored.T)
         votes = columns[0] if len(columns) == 1 else np.mean([_ranks(column) for column in columns], axis=0)
         return genotypes[np.argsort(-votes, kind="stable")]
-
-    def _counted(self, name: str, genotypes: Genotypes) -> NDArray[np.float64]:
-        space = self._task.space
-        count = space.flops if name == "flops" else space.parameters
-        return count(genotypes, Macro()).astype(np.float64)
 
     def _scored(self, genotypes: Genotypes) -> NDArray[np.float64]:
         """Return ``float64[k, proxies]``: the scores of the first ``k`` architectures, charged to the task."""

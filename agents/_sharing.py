@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from nasgym.agents._alone import generators_kept
 from nasgym.agents.base import Agent, begin, check_settings, setting
+from nasgym.errors import InvalidSetting
 from nasgym.recipes import Recipe, get_recipe
 from nasgym.spaces import Space
 from nasgym.spaces.edge_labelled import check_edge_labelled
@@ -113,7 +115,7 @@ class WeightSharing(Agent, ABC):
         8e9, "Multiply-accumulates per charged second under clock='operations' (one core of a server, small images).",
         above=0,
     )  # fmt: skip
-    device: str = setting("auto", "Where the weights are trained: 'auto' (CUDA where there is one), 'cpu', 'cuda'.")
+    device: str = setting("auto", "Where the weights are trained: 'auto' (where the task trains), 'cpu', 'cuda'.")
     checkpoints: str = setting(
         "", "A folder from which a search that was interrupted goes on, epoch by epoch; none if empty (a choice)."
     )
@@ -133,7 +135,8 @@ class WeightSharing(Agent, ABC):
             UnsuitableTask: The space has no super-network.
             DatasetUnavailable: The task's images are not on this machine.
             DeviceMemoryExhausted: The super-network does not fit into the memory of the device.
-            SearchDiverged: The loss of the super-network is no longer a number.
+            InvalidSetting: The seed is out of its range, there is no such device, or the checkpoints cannot lie there.
+            SearchDiverged: The super-network or what chooses the architecture has no finite numbers any more.
         """
         found, checkpoint = self._find(task, seed, None)
         task.evaluate(found[None])
@@ -159,7 +162,8 @@ class WeightSharing(Agent, ABC):
             from nasgym.training.sharing import train_and_settle
             from nasgym.training.trainer import reproducible
 
-            data, device = _images(task.benchmark.key.dataset, recipe), resolve_device(self.device)
+            device = resolve_device(self.device if self.device != "auto" else task.device)
+            data = _images(task.benchmark.key.dataset, recipe)
             schedule = self.schedule(recipe, data.resolution)
             what = f"the super-network of {task.space.name} with batches of {schedule.batch} images"
             with memory_guard(what, _REMEDY), reproducible(), one_thread(_is_small(recipe, data.resolution)):
@@ -220,7 +224,7 @@ class WeightSharing(Agent, ABC):
         identity = {**own, "agent": self.name, "space": task.space.name, "recipe": task.benchmark.key.recipe}
         identity |= {"seed": str(seed), "schedule": str(asdict(schedule)), "data": data.fingerprint}
         identity["seconds"] = str(task.remaining)
-        return Checkpoint(Path(self.checkpoints).expanduser(), identity, _INTERVAL)
+        return Checkpoint(_made(self.checkpoints), identity, _INTERVAL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +246,20 @@ class ArchitectureSharing(WeightSharing):
 
 _NOT_ITS_OWN = ("checkpoints", "device")  # settings that another machine may have differently
 _REMEDY = "Use a smaller batch= or a recipe with fewer channels"
+
+
+def _made(checkpoints: str) -> Path:
+    """Return the folder of checkpoints, made where it is not there: before the search, not after it."""
+    folder = Path(checkpoints).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidSetting(
+            f"checkpoints={checkpoints!r} can be no folder ({error.strerror or error}). Take one that can be written."
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InvalidSetting(f"the folder checkpoints={checkpoints!r} cannot be written. Take one that can be.")
+    return folder
 
 
 @lru_cache(maxsize=2)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nasgym.agents._alone import generators_kept
-from nasgym.agents._predictors import KINDS, Predictor, unseen
+from nasgym.agents._predictors import FEATURES, KINDS, Predictor, check_features, unseen
 from nasgym.agents.base import Agent, begin, check_settings, setting
 from nasgym.spaces import Genotypes
 from nasgym.task import Task
@@ -45,10 +45,12 @@ class BANANAS(Agent):
     predictor: str = setting(
         "forest", "What the members are: regression trees, or perceptrons with one hidden layer.", options=KINDS
     )
+    features: str = setting("", FEATURES)
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
         check_settings(self)
+        check_features(self.features)
 
     def search(self, task: Task, seed: int) -> None:
         """Spend the task's budget."""
@@ -56,7 +58,7 @@ class BANANAS(Agent):
             self._search(task, begin(task, seed))
 
     def _search(self, task: Task, rng: np.random.Generator) -> None:
-        predictor = Predictor(task.space, self.predictor, self.members)
+        predictor = Predictor(task.space, self.predictor, self.members, self.features)
         known = task.space.sample(rng, self.initial)
         accuracies = task.evaluate(known).accuracies
         seen = set(task.space.canonical(known).tolist())

@@ -16,6 +16,7 @@ from nasgym.task import Task
 
 __all__ = ["Agent", "Description", "Setting", "begin", "check_settings", "describe", "setting"]
 
+_LAST_SEED = 2**32 - 1  # scikit-learn and the generators of old that libraries seed take no greater one
 T = TypeVar("T")
 _NO_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
@@ -114,10 +115,14 @@ def check_settings(agent: Any) -> None:
 
 
 def begin(task: Task, seed: int) -> np.random.Generator:
-    """Return the generator of a run, or raise `InvalidBudget` where nothing would ever end it.
+    """Return the generator of a run. Every agent's search starts here.
 
-    Every agent's search starts here.
+    Raises:
+        InvalidSetting: The seed is no whole number in 0..2**32-1.
+        InvalidBudget: Nothing would ever end the search.
     """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed <= _LAST_SEED:
+        raise InvalidSetting(f"the seed of a search is a whole number from 0 to {_LAST_SEED}; got {seed!r}.")
     if not task.bounded:
         raise InvalidBudget(
             f"a search on {task.name} would never end: its budget is {task.budget} simulated seconds"

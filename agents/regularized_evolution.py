@@ -59,6 +59,13 @@ class RegularizedEvolution(Agent):
         "What a warm start is charged: its 'measured' seconds, or its 'operations' at a fixed rate.",
         options=CLOCKS,
     )
+    images: int = setting(128, "Images in the one minibatch of a warm start, as of zero_cost.", low=2)
+    share: float = setting(
+        0.5, "Part of the budget that a warm start may take at most, as of zero_cost.", above=0, high=1
+    )
+    device: str = setting(
+        "auto", "Where networks run for a warm start: 'auto' (where the task trains), 'cpu', 'cuda', 'cuda:1'."
+    )
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
@@ -84,7 +91,9 @@ class RegularizedEvolution(Agent):
         """Return the first members, at most ``population``."""
         if self.warm_start == "none":
             return task.space.sample(rng, self.population)
-        ranker = Ranker(task, self.warm_start, seed, clock=self.clock, images=_IMAGES, device="auto", share=_SHARE)
+        ranker = Ranker(
+            task, self.warm_start, seed, clock=self.clock, images=self.images, device=self.device, share=self.share
+        )
         pool = different(task.space, task.space.sample(rng, self.pool))
         return ranker.ranked(pool)[: self.population]
 
@@ -92,7 +101,3 @@ class RegularizedEvolution(Agent):
         """Return the best of a sample, ``int8[1, num_decisions]``; the first drawn wins a tie."""
         drawn = rng.integers(0, len(alive), size=self.sample).tolist()
         return max((alive[i] for i in drawn), key=lambda member: member[0])[1]
-
-
-_IMAGES = 128  # of the minibatch of a warm start, as of the agent zero_cost
-_SHARE = 0.5  # of the budget that a warm start may take at most

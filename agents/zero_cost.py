@@ -59,7 +59,7 @@ class ZeroCost(Agent):
         "that equal seeds give equal searches.",
         options=CLOCKS,
     )
-    device: str = setting("auto", "Where networks run: 'auto', 'cpu', 'cuda', 'cuda:1'.")
+    device: str = setting("auto", "Where networks run: 'auto' (where the task trains), 'cpu', 'cuda', 'cuda:1'.")
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""

@@ -68,17 +68,18 @@ def make_task(
         on_missing: ``"train"`` trains what the table lacks, ``"error"`` raises `MissingResult`.
         share_equal: Let an architecture without results answer with those of an equal network; None: where the table
             says that its results stand for equal networks.
-        device: Where to train: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+        device: Where to train what is missing, and where agents train that do: ``"auto"``, ``"cpu"``, ``"cuda"``,
+            ``"cuda:1"``.
         store: A store, or the path of one, which is laid over the embedded tables; None: the user's.
         record: Whether the trajectory is kept.
 
     Raises:
         UnknownName: No space, data set, recipe or protocol has that name.
-        InvalidSetting: The protocol is one of another search space; or there is no such device here, where missing
-            results are to be trained.
+        InvalidSetting: The protocol is one of another search space; or there is no such device here.
         InvalidBudget: The budget or ``max_evaluations`` is not above zero.
         TableMismatch: A folder's images are not those that its table was made with.
     """
+    _check_device(device)
     rules = get_protocol(protocol)
     rules.check_space(_parse(name)[0].name)
     if seeds is not None:
@@ -101,6 +102,7 @@ def make_task(
         max_evaluations=max_evaluations,
         seed=seed,
         record=record,
+        device=device,
     )
 
 

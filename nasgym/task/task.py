@@ -37,6 +37,7 @@ class Task:
         record: Whether the trajectory is kept; without it only the incumbent is.
         shorter: Epochs -> the table of whole trainings of that length, see `Protocol.fidelities`; none: shorter
             trainings are parts of the whole ones.
+        device: Where agents train that do, and are not told otherwise: ``"auto"``, ``"cpu"``, ``"cuda"``.
 
     Attributes:
         trajectory: All evaluations so far, in the order in which results came in.
@@ -55,12 +56,13 @@ class Task:
         seed: int = 0,
         record: bool = True,
         shorter: Mapping[int, Benchmark] = MappingProxyType({}),
+        device: str = "auto",
     ) -> None:
         """Join the parts and start the clock at zero."""
         check_seed_policy(protocol.seeds)
         if protocol.epoch is not None:
             benchmark.check_epoch(protocol.epoch)
-        self.benchmark, self.protocol, self.record = benchmark, protocol, record
+        self.benchmark, self.protocol, self.record, self.device = benchmark, protocol, record, device
         budget = protocol.budget(benchmark.key.dataset) if budget is None else budget
         self.max_evaluations = max_evaluations
         self.clock = SimulatedClock(budget, workers=workers, overshoot=protocol.overshoot, max_jobs=max_evaluations)

@@ -157,6 +157,13 @@ def test_a_hyper_parameter_out_of_its_bounds_is_refused(name, settings, says):
         get_agent(name, **settings)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_seed_out_of_its_range_is_refused(name):
+    for seed in (-1, 2**32, 2**70, 1.5, True, None):
+        with pytest.raises(InvalidSetting, match=f"whole number from 0 to 4294967295; got {seed}"):
+            get_agent(name).search(synthetic_task("nb201"), seed)
+
+
 @dataclass(frozen=True)
 class Bad:
     """An agent with one fault, chosen by name."""
@@ -178,9 +185,15 @@ class Bad:
         while not task.exhausted:
             if self.fault == "lazy" and task.evaluations > 10:
                 return
-            task.evaluate(task.space.sample(rng, 1))
+            if self.fault == "spends at random":
+                task.spend(random.SystemRandom().random() / 100)
+            outcome = task.evaluate(task.space.sample(rng, 2))
+            if self.fault == "divides":
+                assert outcome.accuracies.std() > 0 or not outcome.counted.all()
         while self.fault == "endless":
             task.evaluate(task.space.sample(rng, 1))
+        if self.fault == "spends too much":
+            task.spend(100 * task.budget)
 
 
 @pytest.mark.parametrize(
@@ -191,6 +204,9 @@ class Bad:
         ("unseeded", "equal seeds gave different searches"),
         ("ignores its seed", "different seeds gave the same search"),
         ("lazy", "simulated seconds left"),
+        ("spends too much", "simulated seconds after the budget"),
+        ("spends at random", "equal seeds gave different searches: other finished"),
+        ("divides", "all trainings diverged"),
         ("endless", "goes on after task.exhausted"),
         ("peeks", "reads test_accuracy: test metrics are for the study"),
         ("reads a record", "a record with a test metric"),

@@ -6,7 +6,8 @@ import pytest
 from nasgym.agents import bananas as bananas_module
 from nasgym.agents import get_agent
 from nasgym.agents._predictors import Predictor, unseen
-from nasgym.spaces import get_space
+from nasgym.errors import UnknownName
+from nasgym.spaces import Macro, get_space
 from nasgym.testing import made_up_accuracies, synthetic_task
 
 SPACE = get_space("nb201")
@@ -110,3 +111,33 @@ def test_they_beat_regularized_evolution_on_the_made_up_table(name):
         return np.mean(found)
 
     assert best(name) > best("regularized_evolution")
+
+
+@pytest.mark.parametrize("kind", ["forest", "network"])
+@pytest.mark.parametrize(
+    ("features", "counts"), [("flops", [SPACE.flops]), ("parameters+flops", [SPACE.parameters, SPACE.flops])]
+)
+def test_free_features_are_seen_beside_choices_and_operations(kind, features, counts):
+    rng = np.random.default_rng(0)
+    rows, others = SPACE.sample(rng, 60), SPACE.sample(rng, 5)
+    without, seen = (Predictor(SPACE, kind, 2, spec) for spec in ("", features))
+    for predictor in (without, seen):
+        predictor.fit(np.random.default_rng(1), rows, made_up_accuracies(SPACE, rows))
+    shown = seen._rows(others)
+    assert np.array_equal(shown[:, : -len(counts)], without._rows(others))
+    for column, count in zip(shown.T[-len(counts) :], counts, strict=True):
+        known = count(rows, Macro()).astype(float)
+        assert column == pytest.approx(np.clip((count(others, Macro()) - known.mean()) / known.std(), -5, 5))
+    assert not np.array_equal(seen.predict(others), without.predict(others))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_features_are_counted_and_others_are_refused(name, monkeypatch):
+    seen = []
+    fit = Predictor.fit
+    monkeypatch.setattr(Predictor, "fit", lambda self, *known: seen.append(self._features) or fit(self, *known))
+    for features in ("", "parameters+flops"):
+        get_agent(name, members=2, features=features).search(synthetic_task(budget=150.0), 0)
+    assert seen == [(), ("parameters", "flops")]
+    with pytest.raises(UnknownName, match="feature 'synflow'.*flops, parameters"):
+        get_agent(name, features="flops+synflow")

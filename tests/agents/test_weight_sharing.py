@@ -286,3 +286,22 @@ def test_the_answer_is_an_architecture_of_the_space(name):
     task = synthetic_task()
     tiny(name).search(task, 0)
     assert 0 <= task.incumbent.index < task.space.size and np.isfinite(task.incumbent.accuracy)
+
+
+@pytest.mark.parametrize("where", ["file", "file/below"])
+def test_checkpoints_that_cannot_lie_there_are_refused_before_the_search(where, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(SharedTraining, "update", pytest.fail)
+    with pytest.raises(InvalidSetting, match="checkpoints=.*can be no folder.*Take one that can be written"):
+        tiny("rsps", checkpoints=str(tmp_path / where)).search(synthetic_task(), 0)
+
+
+@pytest.mark.parametrize(("own", "refused"), [("auto", True), ("cpu", False)])
+def test_weights_are_trained_on_the_device_of_the_task_unless_the_agent_says_another(own, refused):
+    task, agent = synthetic_task(budget=9.0), tiny("rsps", device=own)
+    task.device = "cuda:977"
+    if refused:
+        with pytest.raises(InvalidSetting, match="cuda:977"):
+            agent.search(task, 0)
+    else:
+        agent.search(task, 0)

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import rankdata
 
 from nasgym.agents import _proxies, get_agent
+from nasgym.agents import regularized_evolution as evolution_module
 from nasgym.agents._proxies import OPERATIONS_PER_SECOND, RUN, Ranker, different
 from nasgym.errors import InvalidSetting, UnknownName
 from nasgym.recipes import get_recipe
@@ -132,3 +133,32 @@ def test_a_warm_start_takes_the_best_of_a_pool_as_the_first_members(proxies, ask
 def test_without_a_warm_start_nothing_changes(asked):
     cold, _ = asked(get_agent("regularized_evolution"), seed=4)
     assert np.concatenate(cold)[:10].tolist() == SPACE.sample(np.random.default_rng(4), 10).tolist()
+
+
+@pytest.mark.parametrize("name", ["zero_cost:synflow", "regularized_evolution:warm-synflow"])
+@pytest.mark.parametrize(("own", "used"), [("auto", "cuda:977"), ("cpu", None)])
+def test_networks_run_on_the_device_of_the_task_unless_the_agent_says_another(name, own, used):
+    pool = {"candidates": 3} if name.startswith("zero_cost") else {"pool": 3, "population": 2, "sample": 1}
+    task = synthetic_task(budget=100.0)
+    task.device = "cuda:977"
+    agent = get_agent(name, device=own, images=8, **pool)
+    if used is None:
+        agent.search(task, 0)
+        assert task.evaluations
+    else:
+        with pytest.raises(InvalidSetting, match=used):
+            agent.search(task, 0)
+
+
+def test_a_warm_start_has_the_settings_of_zero_cost(monkeypatch):
+    made = []
+
+    class Watched(Ranker):
+        def __init__(self, task, proxies, seed, **settings):
+            made.append((proxies, settings))
+            super().__init__(task, proxies, seed, **settings)
+
+    monkeypatch.setattr(evolution_module, "Ranker", Watched)
+    settings = {"clock": "operations", "images": 9, "share": 0.25, "device": "cpu"}
+    get_agent("regularized_evolution", warm_start="flops", pool=20, **settings).search(synthetic_task(), 0)
+    assert made == [("flops", settings)]

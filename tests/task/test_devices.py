@@ -35,3 +35,12 @@ def test_a_device_that_is_always_there_costs_no_import(device: str, tmp_path: Pa
         f"make_task(device={device!r}, store={str(tmp_path / 'store')!r})\nassert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_a_task_tells_agents_its_device_and_refuses_one_that_is_not_there_also_where_nothing_is_missing(
+    tmp_path: Path,
+) -> None:
+    assert make_task(device="cpu", store=tmp_path / "store").device == "cpu"
+    assert make_task(store=tmp_path / "store").device == "auto"
+    with pytest.raises(InvalidSetting, match=f"device '{ABSENT}' cannot be used here"):
+        make_task(device=ABSENT, on_missing="error", store=tmp_path / "store")
