@@ -56,8 +56,9 @@ class Predictor:
         return np.stack([member.predict(rows) for member in self._fitted]) * self._scale + self._mean
 
     def _counts(self, genotypes: Genotypes) -> NDArray[np.float64]:
+        counts = self._space.computed_operations(genotypes)
         more = [counted(self._space, name, genotypes)[:, None] for name in self._features]
-        return np.hstack([self._space.computed_operations(genotypes), *more])
+        return np.hstack([counts, *more]) if more else np.asarray(counts)
 
     def _rows(self, genotypes: Genotypes) -> NDArray[np.float64]:
         counts = (self._counts(genotypes) - self._counts_mean) / self._counts_scale

@@ -29,15 +29,15 @@ def check_finite(learner: Learner, epoch: int) -> None:
         what = [*lost, *([] if own else ["architecture's parameters"])]
         raise SearchDiverged(
             f"the super-network diverged in epoch {epoch + 1} of {schedule.epochs}, at a learning rate of "
-            f"{schedule.rate(epoch):g}: {_listed(what)} not finite any more. {_remedy(learner, own)}"
+            f"{schedule.rate(epoch):g}: {_listed(what)} not finite any more. {_remedy(learner, lost, own)}"
         )
 
 
-def _remedy(learner: Learner, own: bool) -> str:
-    """Return what to change; where the architecture is lost too, either of the two may have taken the other along."""
-    also = "" if own else f", or {learner.remedy}"
-    clip = "" if learner.training.schedule.clip else ", or clip gradients (clip=5)"
-    return f"Take a lower learning_rate{clip}{also}."
+def _remedy(learner: Learner, lost: Sequence[str], own: bool) -> str:
+    """Return what to change, the likelier first: weights and architecture may have taken each other along."""
+    weights = "a lower learning_rate" + ("" if learner.training.schedule.clip else ", or clip gradients (clip=5)")
+    parts = [weights, learner.remedy] if lost else [learner.remedy, weights]
+    return f"Take {', or '.join([weights] if own else parts)}."
 
 
 def _listed(what: Sequence[str]) -> str:

@@ -81,7 +81,7 @@ class GumbelSampling(ArchitectureLearner):
         """Yield Gumbel noise for draws, moved to the device for an epoch at once."""
         while True:
             epoch = [gumbel(self.logits.shape, self.training.generator) for _ in range(2 * self.training.steps)]
-            yield from torch.stack(epoch).to(self.logits)
+            yield from torch.stack(epoch).to(self.logits).unbind()
 
     def gradient(self, held: Batch, drawn: Tensor, chosen: list[int]) -> Tensor:
         """Return the gradient of the loss on ``held`` by the logits, behind a draw."""
