@@ -12,7 +12,7 @@ from nasgym.agents._workers import Job, keep_busy
 from nasgym.errors import InvalidSetting
 from nasgym.task import Result, Task
 
-__all__ = ["Bracket", "BracketJob", "climb", "hyperband_sizes", "rungs"]
+__all__ = ["Bracket", "BracketJob", "check_rungs", "climb", "hyperband_sizes", "rungs"]
 
 
 def rungs(task: Task, eta: int, min_epochs: int) -> list[int]:
@@ -42,6 +42,12 @@ def rungs(task: Task, eta: int, min_epochs: int) -> list[int]:
     while min_epochs * eta ** (highest + 1) <= whole:
         highest += 1
     return [max(1, round(whole / eta**k)) for k in range(highest, -1, -1)]
+
+
+def check_rungs(task: Task, epochs: Sequence[int]) -> None:
+    """Raise `MissingResult` where the tables of a task know nothing of trainings as long as one of the rungs."""
+    for length in epochs:
+        task.check_known(length)
 
 
 def hyperband_sizes(top: int, bracket: int, eta: int) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from types import ModuleType
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from nasgym.errors import InvalidSetting
 from nasgym.spaces import Genotypes, Space
 
-__all__ = ["needed", "one_hot", "repaired"]
+__all__ = ["check_installed", "needed", "one_hot", "repaired"]
 
 
 def repaired(space: Space, choices: NDArray[np.integer]) -> NDArray[np.int8]:
@@ -34,6 +35,12 @@ def one_hot(space: Space, genotypes: Genotypes) -> NDArray[np.float64]:
     return rows
 
 
+def check_installed(module: str, extra: str) -> None:
+    """Raise `InvalidSetting` that says how to install an optional package, where it is not installed."""
+    if importlib.util.find_spec(module) is None:
+        raise InvalidSetting(_install(module, extra))
+
+
 def needed(module: str, extra: str) -> ModuleType:
     """Import an optional package, or raise `InvalidSetting` that says how to install it."""
     try:
@@ -41,6 +48,8 @@ def needed(module: str, extra: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
             raise
-        raise InvalidSetting(
-            f"this agent needs the package {module}, which is not installed: pip install 'nasgym[{extra}]'."
-        ) from error
+        raise InvalidSetting(_install(module, extra)) from error
+
+
+def _install(module: str, extra: str) -> str:
+    return f"this agent needs the package {module}, which is not installed: pip install 'nasgym[{extra}]'."

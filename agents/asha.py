@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nasgym.agents._fidelity import rungs
+from nasgym.agents._fidelity import check_rungs, rungs
 from nasgym.agents._workers import Job, keep_busy
 from nasgym.agents.base import Agent, begin, check_settings, setting
 from nasgym.task import Result, Task
@@ -42,6 +42,11 @@ class ASHA(Agent):
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
         check_settings(self)
+
+    def check_task(self, task: Task) -> None:
+        """Raise where every search would fail, see the base."""
+        super().check_task(task)
+        check_rungs(task, rungs(task, self.eta, self.min_epochs))
 
     def search(self, task: Task, seed: int) -> None:
         """Spend the task's budget."""

@@ -44,6 +44,16 @@ class Agent(Protocol):
     def check_space(self, space: Space) -> None:
         """Raise `UnsuitableTask` where this agent cannot search ``space``; most can search all."""
 
+    def check_task(self, task: Task) -> None:
+        """Raise where every search of ``task`` by this agent would fail; a study asks before it starts.
+
+        Raises:
+            UnsuitableTask: The agent cannot search the space.
+            InvalidSetting: Its settings do not fit the task, or a package that it needs is not installed.
+            MissingResult: It begins with trainings shorter than any that the table knows.
+        """
+        self.check_space(task.space)
+
     def search(self, task: Task, seed: int) -> None:
         """Evaluate architectures with ``task.evaluate(...)`` until ``task.exhausted``, or until it has its answer.
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nasgym.agents._fidelity import Bracket, BracketJob, climb, rungs
+from nasgym.agents._fidelity import Bracket, BracketJob, check_rungs, climb, rungs
 from nasgym.agents._parzen import ParzenPair
 from nasgym.agents._vectors import repaired
 from nasgym.agents.base import Agent, begin, check_settings, setting
@@ -70,6 +70,12 @@ class BOHB(Agent):
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
         check_settings(self)
+
+    def check_task(self, task: Task) -> None:
+        """Raise where every search would fail, see the base."""
+        super().check_task(task)
+        epochs = rungs(task, self.eta, self.min_epochs)
+        check_rungs(task, [] if self.whole else epochs)
 
     def search(self, task: Task, seed: int) -> None:
         """Spend the task's budget."""

@@ -8,7 +8,7 @@ from itertools import cycle
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from nasgym.agents._fidelity import Bracket, climb, hyperband_sizes, rungs
+from nasgym.agents._fidelity import Bracket, check_rungs, climb, hyperband_sizes, rungs
 from nasgym.agents.base import Agent, begin, check_settings, setting
 from nasgym.task import Task
 
@@ -40,6 +40,11 @@ class Hyperband(Agent):
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
         check_settings(self)
+
+    def check_task(self, task: Task) -> None:
+        """Raise where every search would fail, see the base."""
+        super().check_task(task)
+        check_rungs(task, rungs(task, self.eta, self.min_epochs))
 
     def search(self, task: Task, seed: int) -> None:
         """Spend the task's budget."""

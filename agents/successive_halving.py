@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from nasgym.agents._fidelity import Bracket, climb, rungs
+from nasgym.agents._fidelity import Bracket, check_rungs, climb, rungs
 from nasgym.agents.base import Agent, begin, check_settings, setting
 from nasgym.task import Task
 
@@ -38,6 +38,11 @@ class SuccessiveHalving(Agent):
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
         check_settings(self)
+
+    def check_task(self, task: Task) -> None:
+        """Raise where every search would fail, see the base."""
+        super().check_task(task)
+        check_rungs(task, rungs(task, self.eta, self.min_epochs))
 
     def search(self, task: Task, seed: int) -> None:
         """Spend the task's budget."""

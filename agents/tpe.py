@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nasgym.agents._alone import generators_kept
-from nasgym.agents._vectors import needed, repaired
+from nasgym.agents._vectors import check_installed, needed, repaired
 from nasgym.agents._workers import Job, keep_busy
 from nasgym.agents.base import Agent, begin, check_settings, setting
 from nasgym.task import Result, Task
@@ -45,6 +45,11 @@ class TPE(Agent):
     def __post_init__(self) -> None:
         """Check the hyper-parameters."""
         check_settings(self)
+
+    def check_task(self, task: Task) -> None:
+        """Raise where every search would fail, see the base."""
+        super().check_task(task)
+        check_installed("optuna", "optuna")
 
     def search(self, task: Task, seed: int) -> None:
         """Spend the task's budget."""

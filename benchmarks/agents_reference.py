@@ -1,7 +1,7 @@
 """Multi-fidelity and model-based agents on real results, beside the published figures.
 
     python benchmarks/agents_reference.py --store STORE
-    python benchmarks/agents_reference.py --store STORE --lengths --agents hyperband:nb201-2020,bohb:nb201-budgets
+    python benchmarks/agents_reference.py --store STORE --protocol nasbench201-2020-lengths --agents hyperband,bohb
     python benchmarks/agents_reference.py --task nb201/cluttered-digits --protocol plain --budget 2000
 
 The first line searches NAS-Bench-201 on CIFAR-10 under the rules of 2020 (docs/reproducing.md imports the results into
@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import replace
 
 import numpy as np
 
 from nasgym.agents import get_agent
 from nasgym.errors import MissingResult
 from nasgym.study.scoring import ScoreTable, score_tables
-from nasgym.task import Protocol, Task, get_protocol, make_task
+from nasgym.task import Task, make_task
 
 AGENTS = (
     "random_search",
@@ -48,21 +47,13 @@ def main() -> None:
     parser.add_argument("--store", help="where the results are; the user's store if not given")
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--agents", default=",".join(AGENTS))
-    parser.add_argument("--lengths", action="store_true", help="trainings of 12 and of 200 epochs, from two tables")
     given = parser.parse_args()
-    rules = two_lengths(get_protocol(given.protocol)) if given.lengths else given.protocol
-    task = make_task(given.task, protocol=rules, budget=given.budget, store=given.store, on_missing="error")
+    task = make_task(given.task, protocol=given.protocol, budget=given.budget, store=given.store, on_missing="error")
     table = score_tables(task)[0]
     print(f"| agent | runs | evaluations | {table.score.name} | published | CPU seconds per run |")
     print("|---|---:|---:|---|---|---:|")
     for spec in given.agents.split(","):
         print(row(task, table, spec, given.runs), flush=True)
-
-
-def two_lengths(rules: Protocol) -> Protocol:
-    """Return the rules with whole trainings of 200 epochs, and shorter ones of 12 that cannot go on."""
-    lengths = {12: "nb201-12"}
-    return replace(rules, name="two lengths", recipe="nb201-200", fidelities=lengths, resumes=False, published=())
 
 
 def row(task: Task, table: ScoreTable, spec: str, runs: int) -> str:
@@ -88,7 +79,7 @@ def published(task: Task, table: ScoreTable, spec: str) -> str:
     """Return the published figure of an agent, empty where there is none."""
     for figure in task.protocol.published:
         same = (figure.dataset, figure.agent, figure.score)
-        if same == (task.benchmark.key.dataset, spec.partition(":")[0], table.score.name):
+        if same == (task.benchmark.key.dataset, spec, table.score.name):
             return f"{100 * figure.mean:.2f} ± {100 * figure.std:.2f}"
     return ""
 

@@ -7,6 +7,9 @@
 The first line searches the embedded table with the schedules for small images and prints the tables of
 docs/agents-weight-sharing.md. The others take the published settings, cut to ``--epochs``; the third trains on a folder
 of images and looks the cells up in another table, which STORE holds. Nothing but super-networks is trained.
+
+Charged seconds are operations at the rate of one processor core, also on a GPU; there the measured seconds are those of
+the last column, since processor seconds leave the GPU's time out.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import numpy as np
 from nasgym.agents import get_agent
 from nasgym.agents._sharing import WeightSharing
 from nasgym.task import Task, make_task
+from nasgym.training.devices import resolve_device
 from nasgym.training.sharing import SharingReport
 
 AGENTS = "rsps,darts_v1,darts_v2,gdas,setn,enas"
@@ -39,15 +43,18 @@ def main() -> None:
     task = make_task(given.task, store=given.store, on_missing="error", max_evaluations=1)
     known = make_task(given.table or given.task, recipe=given.recipe, store=given.store, on_missing="error")
     table = Scores(known)
-    print("| agent | seed | cell found | valid | test | rank | charged s | CPU s |")
-    print("|---|---:|---|---:|---:|---:|---:|---:|")
+    cuda = resolve_device(given.device).type == "cuda"
+    wall = " wall s |" if cuda else ""
+    print(f"| agent | seed | cell found | valid | test | rank | charged s | CPU s |{wall}")
+    print(f"|---|---:|---|---:|---:|---:|---:|---:|{'---:|' if cuda else ''}")
     skips = {}
     for spec in given.agents.split(","):
         for seed in range(given.first_seed, given.first_seed + given.seeds):
             agent = get_agent(spec, epochs=given.epochs, device=given.device, clock="operations")
             assert isinstance(agent, WeightSharing), f"{spec} trains no super-network"
+            began = time.perf_counter()
             line, skips[spec, seed] = search(task, table, agent, spec, seed)
-            print(line, flush=True)
+            print(f"{line} {time.perf_counter() - began:.0f} |" if cuda else line, flush=True)
     print("\n| agent | seed | share of skips among the favourites, epoch by epoch |\n|---|---:|---|")
     for (spec, seed), shares in skips.items():
         if shares:

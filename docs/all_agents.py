@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import resource
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,6 +82,7 @@ def command(design: StudyDesign) -> str:
     """Return the command that is this study."""
     words = [f"--budget {BUDGET:g} --runs {design.runs} --on-missing error", f"--agents {','.join(design.agents)}"]
     words += [" ".join(f"--runs-of {agent}={runs}" for agent, runs in design.runs_of.items())] if design.runs_of else []
+    words += [" ".join(f"--set {shlex.quote(word)}" for word in design.settings_words)] if design.settings else []
     return "$ nasgym compare " + " \\\n    ".join(words)
 
 

@@ -23,6 +23,7 @@ from nasgym.cli.study_options import (
     Runs,
     RunsOf,
     Seeds,
+    Settings,
     TaskNames,
     Workers,
 )
@@ -44,6 +45,7 @@ def compare(
     agent: AgentSpecs = None,
     runs: Runs = 10,
     runs_of: RunsOf = None,
+    settings: Settings = None,
     first_seed: FirstSeed = 0,
     recipe: RecipeName = None,
     seeds: Seeds = None,
@@ -65,8 +67,9 @@ def compare(
       nasgym compare --task nb201/cifar10 --protocol nasbench201-2020 \\
           --agents random_search,regularized_evolution,reinforce --runs 500
       nasgym compare --task nb201/cifar10 --protocol nats-tss --agents random_search --agent my_file.py:MyAgent
+      nasgym compare --agents random_search,gdas --budget 100 --runs-of gdas=3 --set gdas.epochs=10
     """  # noqa: D301 - \b keeps the lines of an example apart
-    from nasgym.study import StudyDesign, TaskSpec
+    from nasgym.study import StudyDesign, TaskSpec, parse_settings
 
     rules = TaskSpec(
         DEFAULT_TASK, protocol=protocol, recipe=recipe, seeds=seed_policy(seeds), budget=budget,
@@ -75,7 +78,9 @@ def compare(
         store=None if store is None else str(store),
     )  # fmt: skip
     specs = tuple(replace(rules, name=name) for name in task or [DEFAULT_TASK])
-    design = StudyDesign(specs, _named(agents, agent), runs, first_seed, _numbers(runs_of))
+    named = _named(agents, agent)
+    changed = parse_settings(settings or (), named)
+    design = StudyDesign(specs, named, runs, first_seed, _numbers(runs_of), changed)
     run_and_report(design, out, jobs)
 
 
@@ -151,12 +156,13 @@ def _complain(report: Report) -> None:
     failures = report.study.failures
     folder = report.study.folder / "failures"
     typer.secho(f"error: {len(failures)} of {report.study.design.total_runs} runs failed:", fg="red", err=True)
-    kinds: dict[tuple[str, str, str], int] = {}
+    kinds: dict[tuple[str, str, str], list[str]] = {}
     for failure in failures:
-        kind = (failure.agent, failure.task, failure.error.splitlines()[0])
-        kinds[kind] = kinds.get(kind, 0) + 1
-    for (agent, task, error), count in kinds.items():
-        typer.secho(f"  {agent} on {task}, {count} times: {error}", fg="red", err=True)
+        error = failure.error.splitlines()[0]
+        kinds.setdefault((failure.agent, failure.task, error.partition(":")[0]), []).append(error)
+    for (agent, task, _), errors in kinds.items():
+        such = ", such as" if len(set(errors)) > 1 else ""
+        typer.secho(f"  {agent} on {task}, {len(errors)} times{such}: {errors[0]}", fg="red", err=True)
     typer.secho(f"  tracebacks: {folder}. The same command tries these runs again.", fg="red", err=True)
 
 

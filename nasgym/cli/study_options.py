@@ -22,6 +22,7 @@ __all__ = [
     "Runs",
     "RunsOf",
     "Seeds",
+    "Settings",
     "TaskNames",
     "Workers",
 ]
@@ -48,6 +49,14 @@ RunsOf: TypeAlias = Annotated[
     typer.Option(metavar="AGENT=N", help="Another number of runs for one of the agents; may be repeated."),
 ]
 FirstSeed: TypeAlias = Annotated[int, typer.Option(help="The seed of the first run.")]
+Settings: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="AGENT.SETTING=VALUE",
+        help="A hyper-parameter of one of the agents, `gdas.epochs=10` (see `nasgym agents NAME`); may be repeated.",
+    ),
+]
 RecipeName: TypeAlias = Annotated[
     str | None, typer.Option(help="The recipe to search.  [default: the protocol's, else the data set's]")
 ]

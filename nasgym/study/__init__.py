@@ -5,6 +5,7 @@ from nasgym.study.design import StudyDesign, TaskSpec
 from nasgym.study.published import published_note, published_rows
 from nasgym.study.reporting import summary_rows, task_facts, write_report
 from nasgym.study.running import Progress, StudyRuns, run_study
+from nasgym.study.settings import parse_settings
 
 __all__ = [
     "Progress",
@@ -14,6 +15,7 @@ __all__ = [
     "TaskReport",
     "TaskSpec",
     "analyse",
+    "parse_settings",
     "published_note",
     "published_rows",
     "run_study",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +109,7 @@ class Summary:
         quantities: By name, the scores in the order of the protocol.
         better: How probable a run of it beats one of the study's first agent, ties counting half; NaN if unknown.
         rank: Among all agents of the study by the first score, 1 for the best, see `mean_ranks`; NaN if unknown.
+        settings: Hyper-parameters that the study set.
     """
 
     agent: str
@@ -116,6 +118,7 @@ class Summary:
     quantities: Mapping[str, Quantity]
     better: float
     rank: float
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +168,8 @@ def _analyse_task(study: StudyRuns, spec: TaskSpec) -> TaskReport:
     sign = 1.0 if tables[0].rises else -1.0
     ranks = mean_ranks([sign * f.scores[tables[0].score.name] for f in finals])
     summaries = tuple(
-        _summary(f, finals[0], tables[0], n, rank) for f, n, rank in zip(finals, failed, ranks.tolist(), strict=True)
+        replace(_summary(f, finals[0], tables[0], n, rank), settings=study.design.settings.get(f.runs.agent, {}))
+        for f, n, rank in zip(finals, failed, ranks.tolist(), strict=True)
     )
     return TaskReport(spec, task, tables, finals, curves, summaries)
 

@@ -6,13 +6,13 @@ import hashlib
 import json
 import math
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from nasgym.agents import get_agent
+from nasgym.agents import Agent, get_agent
 from nasgym.study.design import TaskSpec
 from nasgym.study.records import Failure, RunSet
 from nasgym.study.watching import repeating
@@ -31,14 +31,18 @@ class Chunk:
         task: The task.
         agent: The agent.
         seeds: The seeds of the runs.
+        settings: Hyper-parameters of the agent.
         session: Chunks of one session share what was read from a table.
+        checkpoints: A folder for an agent that can go on with a search that was interrupted; None: there is none.
         progress: A file that says while the chunk runs how far it is; None: none is written.
     """
 
     task: TaskSpec
     agent: str
     seeds: tuple[int, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
     session: int = 0
+    checkpoints: str | None = None
     progress: str | None = None
 
     @property
@@ -65,13 +69,21 @@ def run_chunk(chunk: Chunk) -> ChunkResult:
         for seed in chunk.seeds:
             task.restart(seed)
             try:
-                get_agent(chunk.agent).search(task, seed)  # a new one: a run may not depend on the runs before it
+                _agent(chunk).search(task, seed)  # a new one: a run may not depend on the runs before it
             except Exception as error:  # noqa: BLE001 - whatever a user's agent raises is that run's failure alone
                 text = "".join(traceback.format_exception_only(error)).strip()
                 failures.append(Failure(chunk.task.label, chunk.agent, seed, text, traceback.format_exc()))
             else:
                 done.append((seed, task.trajectory.arrays()))
     return ChunkResult(RunSet.of(chunk.task.label, chunk.agent, done), tuple(failures))
+
+
+def _agent(chunk: Chunk) -> Agent:
+    """Return the agent of a chunk; one that takes a folder for checkpoints and was given none gets the study's."""
+    agent = get_agent(chunk.agent, **chunk.settings)
+    if chunk.checkpoints is None or getattr(agent, "checkpoints", None) != "":
+        return agent
+    return get_agent(chunk.agent, **{**chunk.settings, "checkpoints": chunk.checkpoints})
 
 
 _tasks: dict[tuple[int, str], Task] = {}  # of this process and the present session

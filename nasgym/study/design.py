@@ -10,14 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nasgym.agents import agent_class, get_agent
+from nasgym.agents import Agent, agent_class, get_agent
 from nasgym.benchmark import OnMissing, SeedPolicy, import_commands
-from nasgym.errors import InvalidBudget, InvalidSetting, MissingResult, UnknownName
-from nasgym.spaces import Space
+from nasgym.errors import InvalidBudget, InvalidSetting, MissingResult, NasgymError, UnknownName, UnsuitableTask
 from nasgym.store import default_path
 from nasgym.task import Protocol, Task, get_protocol, make_task
 
-__all__ = ["StudyDesign", "TaskSpec", "differences"]
+__all__ = ["StudyDesign", "TaskSpec", "differences", "settings_words"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +87,7 @@ class StudyDesign:
         runs: Runs per agent and task, at least 1; they have the seeds ``first_seed..first_seed+runs-1``.
         first_seed: The seed of the first run; it determines the agent's choices and which stored seeds answer.
         runs_of: Agents with another number of runs, such as those that train for minutes.
+        settings: Hyper-parameters of agents, ``{"gdas": {"epochs": 10}}``; they win over a preset.
     """
 
     tasks: tuple[TaskSpec, ...]
@@ -95,15 +95,17 @@ class StudyDesign:
     runs: int
     first_seed: int = 0
     runs_of: Mapping[str, int] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_distinct("task", [task.label for task in self.tasks])
         _check_distinct("agent", self.agents)
         if self.runs < 1:
             raise InvalidSetting(f"a study needs 1 run or more per agent and task; got {self.runs}.")
-        for agent, runs in self.runs_of.items():
+        for agent in (*self.runs_of, *self.settings):
             if agent not in self.agents:
                 raise UnknownName("agent of this study", agent, self.agents)
+        for agent, runs in self.runs_of.items():
             if runs < 1:
                 raise InvalidSetting(f"a study needs 1 run or more per agent and task; got {runs} for {agent}.")
         if self.first_seed < 0:
@@ -113,24 +115,39 @@ class StudyDesign:
         """Return the seeds of an agent's runs."""
         return range(self.first_seed, self.first_seed + self.runs_of.get(agent, self.runs))
 
+    def agent(self, spec: str) -> Agent:
+        """Return one of the agents with its settings; errors as for `nasgym.agents.get_agent`."""
+        return get_agent(spec, **self.settings.get(spec, {}))
+
+    @property
+    def settings_words(self) -> list[str]:
+        """The settings as `nasgym compare --set` takes them: ``["gdas.epochs=10"]``."""
+        return [word for agent, settings in self.settings.items() for word in settings_words(agent, settings)]
+
     @property
     def total_runs(self) -> int:
         """Runs of the whole study."""
         return len(self.tasks) * sum(len(self.seeds(agent)) for agent in self.agents)
 
     def check(self) -> None:
-        """Make every task and agent once, so that a wrong name stops the study before it starts.
+        """Make every task and agent once, so that what would fail in every run stops the study before it starts.
 
         Raises:
-            UnsuitableTask: An agent cannot search the space of a task.
+            UnsuitableTask: Agents cannot search a task; all of them are named, with their reasons.
             NasgymError: What is wrong, see `nasgym.task.make_task` and `nasgym.agents.get_agent`.
         """
-        agents = [get_agent(spec) for spec in self.agents]
+        agents = {spec: self.agent(spec) for spec in self.agents}
+        refusals = []
         for spec in self.tasks:
             task = spec.make()
             _check_runs(task)
-            for agent in agents:
-                getattr(agent, "check_space", _nothing)(task.space)
+            for name, agent in agents.items():
+                try:
+                    _check_agent(agent, task)
+                except NasgymError as error:
+                    refusals.append(f"{name} cannot search {spec.label}: {error}")
+        if refusals:
+            raise UnsuitableTask(" ".join(refusals))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -141,15 +158,24 @@ class StudyDesign:
         """Return the design as plain JSON values; equal ones give equal results."""
         return {
             "tasks": {task.label: task.to_json() for task in self.tasks},
-            "agents": {spec: _identity(spec) for spec in self.agents},
+            "agents": {spec: _identity(spec, self.agent(spec)) for spec in self.agents},
             "runs": self.runs,
             "first_seed": self.first_seed,
             **({"runs_of": dict(self.runs_of)} if self.runs_of else {}),
         }
 
 
-def _nothing(space: Space) -> None:
-    """Check nothing: a user's own agent need not say which spaces it serves."""
+def _check_agent(agent: Agent, task: Task) -> None:
+    """Ask an agent whether it can search a task; a user's own agent need not say so."""
+    if hasattr(agent, "check_task"):
+        agent.check_task(task)
+    elif hasattr(agent, "check_space"):
+        agent.check_space(task.space)
+
+
+def settings_words(agent: str, settings: Mapping[str, Any]) -> list[str]:
+    """Return an agent's hyper-parameters in words: ``["gdas.epochs=10"]``."""
+    return [f"{agent}.{name}={value}" for name, value in settings.items()]
 
 
 def differences(before: Any, after: Any, at: str = "") -> list[str]:
@@ -185,11 +211,10 @@ def _check_runs(task: Task) -> None:
         )
 
 
-def _identity(spec: str) -> dict[str, Any]:
+def _identity(spec: str, agent: Agent) -> dict[str, Any]:
     """Return what determines an agent: its settings, and the content of its file where it is a user's."""
     import inspect
 
-    agent = get_agent(spec)
     source = inspect.getsourcefile(agent_class(spec)) if ".py" in spec else None
     code = {"sha256": hashlib.sha256(Path(source).read_bytes()).hexdigest()} if source else {}
     return {"settings": _plain(getattr(agent, "__dict__", {})), **code}

@@ -10,10 +10,11 @@ import numpy as np
 
 from nasgym.results import METRICS
 from nasgym.study.analysis import Finals, Quantity, Report, Summary, TaskReport
+from nasgym.study.design import settings_words
 from nasgym.study.published import published_note, published_rows
 from nasgym.study.records import csv_text, write_atomic, write_evaluations
 from nasgym.study.scoring import ScoreTable
-from nasgym.study.texts import UNKNOWN, figure_text, score_text
+from nasgym.study.texts import UNKNOWN, figure_text, score_text, seconds_text
 
 __all__ = ["summary_rows", "task_facts", "write_report"]
 
@@ -49,7 +50,7 @@ def summary_rows(task: TaskReport) -> tuple[list[str], list[list[str]]]:
 def task_facts(task: TaskReport) -> list[str]:
     """Return in words what was searched, under which budget, and the best known scores."""
     key, protocol, clock = task.task.benchmark.key, task.task.protocol, task.task.clock
-    budget = f"{clock.budget:,.0f} simulated seconds" if math.isfinite(clock.budget) else "no limit of seconds"
+    budget = f"{seconds_text(clock.budget)} simulated seconds" if math.isfinite(clock.budget) else "no limit of seconds"
     if task.task.max_evaluations is not None:
         budget += f", {task.task.max_evaluations} evaluations"
     best = [
@@ -57,10 +58,12 @@ def task_facts(task: TaskReport) -> list[str]:
         for table in task.tables
         if not math.isnan(table.best)
     ]
+    changed = [word for s in task.summaries for word in settings_words(s.agent, s.settings)]
     unknown = [table.score.name for table in task.tables if math.isnan(table.best)]
     return [
         f"searched {key} by {protocol.metric}, stored seeds: {protocol.seeds}",
         f"budget: {budget}, {clock.workers} simulated worker{'s' if clock.workers > 1 else ''}",
+        *([f"settings: {', '.join(changed)}"] if changed else []),
         f"best known: {', '.join(best) or UNKNOWN}",
         *([f"not in the store: {', '.join(f'{name} {UNKNOWN}' for name in unknown)}"] if unknown else []),
     ]

@@ -7,7 +7,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 import nasgym
-from nasgym.agents import get_agent
 from nasgym.errors import InvalidSetting, InvalidTable
 from nasgym.executors import Executor, InProcess
 from nasgym.study.chunks import Chunk, ChunkResult, run_chunk
@@ -33,6 +32,7 @@ CHUNK_RUNS = 25
 agent, it is one."""
 _REPORT_SECONDS = 0.5
 _DESIGN, _CHUNKS, _FAILURES, _PROGRESS = "study.json", "chunks", "failures", "progress"
+_CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def run_study(
     folder = Path(folder)
     state = _State(design.total_runs, sets=_stored(folder))
     resumed = sum(len(runs) for runs in state.sets)
-    chunks = list(_pending(design, state.sets, folder / _PROGRESS))
+    chunks = list(_pending(design, state.sets, folder))
     for spec in {chunk.task.label: chunk.task for chunk in chunks}.values():
         prepare_training(spec)
     _claim_folder(design, folder)
@@ -126,6 +126,8 @@ def run_study(
         lost = [(c, f) for c, f in lost if len(c.seeds) == 1] + _execute(executor or InProcess(), alone, state, folder)
         state.failures += [failure for _, failure in lost]
         _write_failures(state.failures, folder / _FAILURES)
+        with suppress(OSError):  # there is none, or a search that failed left something in it
+            (folder / _CHECKPOINTS).rmdir()
     return StudyRuns(design, folder, _by_design(design, state.sets), tuple(state.failures), resumed)
 
 
@@ -175,21 +177,22 @@ def _stored(folder: Path) -> list[RunSet]:
     return [runs for path in sorted((folder / _CHUNKS).glob("*.npz")) if (runs := read_runs(path)) is not None]
 
 
-def _pending(design: StudyDesign, done: Iterable[RunSet], progress: Path) -> Iterator[Chunk]:
+def _pending(design: StudyDesign, done: Iterable[RunSet], folder: Path) -> Iterator[Chunk]:
     """Yield the chunks that are left, agents in turn, so that all agents are seen early."""
     ended: dict[tuple[str, str], set[int]] = {(runs.task, runs.agent): set() for runs in done}
     for runs in done:
         ended[runs.task, runs.agent].update(runs.seeds.tolist())
-    session = time.time_ns()
+    session, checkpoints = time.time_ns(), str((folder / _CHECKPOINTS).resolve())
     for task in design.tasks:
         trained = trains(task)
-        slow = {agent: trained or getattr(get_agent(agent), "settles", False) for agent in design.agents}
+        slow = {agent: trained or getattr(design.agent(agent), "settles", False) for agent in design.agents}
         left = {a: [s for s in design.seeds(a) if s not in ended.get((task.label, a), ())] for a in design.agents}
         for part in zip_longest(*(_parts(left[a], 1 if slow[a] else CHUNK_RUNS) for a in design.agents)):
             for agent, seeds in zip(design.agents, part, strict=True):
                 if seeds:
-                    chunk = Chunk(task, agent, seeds, session)
-                    yield replace(chunk, progress=str(progress / f"{chunk.name}.note")) if slow[agent] else chunk
+                    chunk = Chunk(task, agent, seeds, design.settings.get(agent, {}), session)
+                    note = str(folder / _PROGRESS / f"{chunk.name}.note")
+                    yield replace(chunk, checkpoints=checkpoints, progress=note) if slow[agent] else chunk
 
 
 def _parts(seeds: list[int], size: int) -> list[tuple[int, ...]]:

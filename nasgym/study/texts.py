@@ -6,7 +6,7 @@ import math
 
 from nasgym.study.analysis import Quantity, Summary
 
-__all__ = ["UNKNOWN", "figure_text", "score_text"]
+__all__ = ["UNKNOWN", "figure_text", "score_text", "seconds_text"]
 
 UNKNOWN = "—"
 
@@ -17,6 +17,11 @@ def score_text(mean: float, std: float | None = None, unit: str = "fraction") ->
         return UNKNOWN
     factor = 100 if unit == "fraction" else 1
     return f"{factor * mean:.2f}" + ("" if std is None else f" ± {factor * std:.2f}")
+
+
+def seconds_text(seconds: float) -> str:
+    """Return seconds for people: whole ones from 10 on, all significant digits up to three below."""
+    return f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.3g}"
 
 
 def figure_text(found: Quantity, summary: Summary, unit: str = "fraction") -> str:

@@ -13,7 +13,7 @@ from nasgym.errors import InvalidSetting, MissingResult
 from nasgym.spaces import Indices
 from nasgym.task.draws import Draws
 from nasgym.task.outcome import Result
-from nasgym.task.protocols import Protocol
+from nasgym.task.protocols import PROTOCOLS, Protocol
 
 __all__ = ["COSTS", "Answers"]
 
@@ -147,6 +147,19 @@ class Answers:
         if epochs in self._shorter:
             return self._shorter[epochs], None
         return self.benchmark, epochs
+
+    def check_known(self, epochs: int | None) -> None:
+        """Raise `MissingResult` where no training of so many epochs is known, and none would be made."""
+        table, epoch = self._table(epochs)
+        made = table.on_missing == "train" and not table.view((self.protocol.metric,), None).counts.all()
+        if made or table.view((self.protocol.metric,), epoch).counts.any():
+            return
+        joined = [p.name for p in PROTOCOLS.values() if p.fidelities and p.space == table.space.name]
+        other = f", or search under {' or '.join(joined)}" if joined and not self._shorter else ""
+        raise MissingResult(
+            f"the table {table.key} knows no training of {epochs or self.epochs} epochs. Import the curves of its "
+            f"trainings, let the agent train to the end (min_epochs, where it has it){other}."
+        )
 
     def check_length(self, epochs: int | None) -> None:
         """Raise `InvalidSetting` where the protocol has tables of other lengths only."""

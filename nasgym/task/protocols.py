@@ -147,8 +147,8 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
             ),
             Protocol(
                 name="nasbench201-2020-lengths",
-                source="this project: the rules of nasbench201-2020 with the tables of 12 and of 200 epochs joined, the "
-                "lengths that its script of BOHB names; each training is charged as a whole, since their schedules "
+                source="this project: the rules of nasbench201-2020 with the tables of 12 and of 200 epochs joined, "
+                "the lengths that its script of BOHB names; each training is charged as a whole, since their schedules "
                 "differ, and a cell found was trained with 200 epochs",
                 scores=_FINAL_2020,
                 space="nb201",

@@ -219,6 +219,10 @@ class Task:
         self._count(result)
         return result
 
+    def check_known(self, epochs: int) -> None:
+        """Raise `MissingResult` where the table knows no training of so many epochs at all, and will not know any."""
+        self._answers.check_known(None if epochs == self.epochs else epochs)
+
     def spend(self, seconds: float) -> None:
         """Charge seconds that are no evaluation, such as those of training a super-network, to all workers.
 

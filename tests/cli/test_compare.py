@@ -91,6 +91,11 @@ def test_simulated_workers_finish_more_in_the_same_time(run: Run, filled: Path, 
         (("--agents", "random_search", "--runs", "0"), "1 run or more"),
         (("--agents", "random_search", "--runs-of", "random_search"), "such as random_search=3; got 'random_search'"),
         (("--agents", "random_search", "--runs-of", "asha=3"), "unknown agent of this study 'asha'"),
+        (("--agents", "random_search", "--set", "block=3"), "such as gdas.epochs=10; got 'block=3'"),
+        (("--agents", "random_search", "--set", "random_serch.block=3"), "Did you mean 'random_search'"),
+        (("--agents", "random_search", "--set", "random_search.blok=3"), "Did you mean 'block'"),
+        (("--agents", "random_search", "--set", "random_search.block=x"), "of type int; got 'x'"),
+        (("--agents", "random_search,hyperband"), "hyperband cannot search nb201/cifar10: the table"),
         (("--agents", "random_search", "--workers", "0"), "workers"),
         (("--agents", "random_search", "--jobs", "0"), "workers must be at least 1"),
         (("--agents", "random_search", "--on-missing", "guess"), "'guess'"),
@@ -134,6 +139,27 @@ def test_a_crashing_agent_is_loud_and_the_others_are_kept(run: Run, filled: Path
     assert "2 times: AssertionError: even seeds hurt" in result.stderr and "The same command" in result.stderr
     assert "2 (2 failed)" in result.stdout and "random_search" in result.stdout
     assert len(list((tmp_path / "o" / "failures").iterdir())) == 2
+
+
+def test_failures_of_one_kind_are_one_line_with_an_example(run: Run, filled: Path, tmp_path: Path) -> None:
+    mine = write_agent(tmp_path, "raise (OSError if seed == 1 else KeyError)(f'cell {seed}')")
+    said = run("compare", *PLAIN, "--store", filled, "--agent", mine, "--runs", 4, code=1).stderr.splitlines()
+    assert [line.rpartition(f"on {TASK}, ")[2] for line in said if " times" in line] == [
+        "3 times, such as: KeyError: 'cell 0'", "1 times: OSError: cell 1"
+    ]  # fmt: skip
+
+
+def test_settings_are_printed_and_make_another_study(run: Run, filled: Path) -> None:
+    words = ("compare", *PLAIN, "--store", filled, "--agents", "regularized_evolution", "--runs", 1, "--out", "out")
+    said = run(*words, "--set", "regularized_evolution.sample=2", "--set", "regularized_evolution.population=4").stdout
+    assert "settings: regularized_evolution.sample=2, regularized_evolution.population=4" in said
+    assert "settings.population: 4, now 10" in run(*words, code=1).stderr
+
+
+def test_bohb_and_hyperband_search_the_joined_tables_by_one_command(run: Run, filled: Path) -> None:
+    words = ("compare", "--task", TASK, "--protocol", "nasbench201-2020-lengths", "--store", filled, "--jobs", 1)
+    said = run(*words, "--agents", "bohb,hyperband", "--runs", 2, "--on-missing", "error", "--budget", 300).stdout
+    assert "searched nb201/cifar10/nb201-200" in said and said.count(" ± ") >= 4
 
 
 def test_a_data_set_that_is_not_there_is_one_line(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

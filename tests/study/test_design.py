@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from nasgym.errors import (
     UnsuitableTask,
 )
 from nasgym.store import Store
-from nasgym.study import StudyDesign, TaskSpec
+from nasgym.study import StudyDesign, TaskSpec, parse_settings
 from nasgym.study.design import differences
 from nasgym.task import PROTOCOLS
 from tests.study.samples import KEY, TASK, write_agent
@@ -49,6 +50,7 @@ def test_the_task_is_made_as_specified(filled: Path) -> None:
         ({"runs": -3}, InvalidSetting, "got -3"),
         ({"first_seed": -1}, InvalidSetting, "got -1"),
         ({"runs_of": {"random_search": 0}}, InvalidSetting, "1 run or more.*got 0 for random_search"),
+        ({"settings": {"random_serch": {"block": 2}}}, UnknownName, "agent of this study 'random_serch'. Did you mean"),
         ({"runs_of": {"random_serch": 2}}, UnknownName, "agent of this study 'random_serch'. Did you mean"),
         ({"agents": ()}, InvalidSetting, "at least one agent"),
         ({"tasks": ()}, InvalidSetting, "at least one task"),
@@ -133,3 +135,65 @@ def test_an_agent_that_cannot_search_a_space_stops_the_study_before_it_starts():
     task = TaskSpec("nb101-5/cluttered-digits", budget=10.0)
     with pytest.raises(UnsuitableTask, match="nb101-5"):
         StudyDesign((task,), ("random_search", "gdas"), 1).check()
+
+
+def test_settings_of_agents_are_part_of_the_design(filled: Path) -> None:
+    before = replace(design(filled), agents=("regularized_evolution",))
+    after = replace(before, settings={"regularized_evolution": {"population": 5}})
+    assert differences(before.to_json(), after.to_json()) == [
+        "agents.regularized_evolution.settings.population: 10, now 5"
+    ]
+    assert after.settings_words == ["regularized_evolution.population=5"]
+    as_the_default = replace(before, settings={"regularized_evolution": {"population": 10}})
+    assert as_the_default.fingerprint == before.fingerprint
+    with pytest.raises(UnknownName, match="Did you mean 'population'"):
+        replace(before, settings={"regularized_evolution": {"populaton": 5}}).check()
+    with pytest.raises(InvalidSetting, match="population of RegularizedEvolution must be at least"):
+        replace(before, settings={"regularized_evolution": {"population": 0}}).check()
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["gdas.epochs=10", "gdas.learning_rate=1e-2"], {"gdas": {"epochs": 10, "learning_rate": 0.01}}),
+        (["gdas.epochs=10", "gdas.epochs=3"], {"gdas": {"epochs": 3}}),
+        (
+            ["gdas:nats.affine=true", "gdas.clock=operations"],
+            {"gdas:nats": {"affine": True}, "gdas": {"clock": "operations"}},
+        ),
+        (["gdas.checkpoints=10", "gdas.epochs=ten"], {"gdas": {"checkpoints": "10", "epochs": "ten"}}),
+    ],
+)
+def test_settings_in_words_are_of_the_type_of_their_defaults(words: list[str], found: dict[str, object]) -> None:
+    assert parse_settings(words, ("gdas", "gdas:nats")) == found
+
+
+@pytest.mark.parametrize("word", ["gdas", "epochs=10", "gdas.epochs", ".epochs=10", "gdas.=10"])
+def test_settings_of_another_form_are_refused(word: str) -> None:
+    with pytest.raises(InvalidSetting, match="such as gdas.epochs=10; got"):
+        parse_settings([word], ("gdas",))
+
+
+def test_agents_whose_every_run_would_fail_stop_the_study_and_all_are_named(
+    filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table knows the last epoch alone; a package is not installed; trainings have 12 epochs and not 20."""
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    agents = ("random_search", "hyperband", "bohb", "bohb:nb201-2020", "asha", "tpe", write_agent(tmp_path))
+    settings = {"asha": {"min_epochs": 20}}
+    with pytest.raises(UnsuitableTask) as caught:
+        replace(design(filled), agents=agents, settings=settings).check()
+    said = str(caught.value)
+    assert [name for name in agents if f"{name} cannot search {TASK}: " in said] == ["hyperband", "bohb", "asha", "tpe"]
+    assert f"the table {KEY} knows no training of 1 epochs" in said and "under nasbench201-2020-lengths" in said
+    assert "min_epochs must be at most 12" in said and "pip install 'nasgym[optuna]'" in said
+
+
+def test_whole_trainings_and_joined_tables_serve_agents_of_many_lengths(filled: Path, tmp_path: Path) -> None:
+    agents = ("hyperband", "bohb", "successive_halving", "asha")
+    whole = replace(design(filled), agents=agents, settings={agent: {"min_epochs": 12} for agent in agents})
+    whole.check()
+    joined = replace(design(filled, protocol="nasbench201-2020-lengths"), agents=agents)
+    joined.check()
+    empty = design(tmp_path / "empty", protocol="nasbench201-2020-lengths", on_missing="train")
+    replace(empty, agents=agents).check()  # all that is asked for is trained

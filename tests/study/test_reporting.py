@@ -9,17 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nasgym.agents import get_agent
 from nasgym.spaces import get_space
 from nasgym.store import Store
 from nasgym.study import (
     Report,
     StudyDesign,
+    TaskReport,
     TaskSpec,
     analyse,
     published_note,
     published_rows,
     run_study,
     summary_rows,
+    task_facts,
     write_report,
 )
 from nasgym.study.plots import _pen
@@ -110,7 +113,7 @@ def test_the_first_pens_differ() -> None:
 @pytest.fixture(scope="module")
 def by_the_rules(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
     """A study as its protocol says, with an agent of the paper, one of its presets, and one that is not in it."""
-    agents = ("random_search", "regularized_evolution:small", "local_search")
+    agents = ("random_search", "regularized_evolution:small", "local_search", "bohb:nb201-2020", "reinforce:nats")
     spec = TaskSpec(TASK, protocol="nasbench201-2020", on_missing="error", store=str(filled))
     return analyse(run_study(StudyDesign((spec,), agents, 2), tmp_path_factory.mktemp("rules") / "out"))
 
@@ -122,10 +125,17 @@ def test_published_figures_stand_beside(by_the_rules: Report) -> None:
     assert [row[:2] + row[3:4] for row in rows] == [
         ["random_search", "cifar10 valid", "90.93 ± 0.36"],
         ["random_search", "cifar10 test", "93.70 ± 0.36"],
+        ["bohb:nb201-2020", "cifar10 valid", "90.82 ± 0.53"],  # a row of a preset stands beside that preset
+        ["bohb:nb201-2020", "cifar10 test", "93.61 ± 0.52"],
+        ["reinforce:nats", "cifar10 valid", "91.09 ± 0.37"],  # a preset with the published settings
+        ["reinforce:nats", "cifar10 test", "93.85 ± 0.37"],
     ]
     here = task.summaries[0].quantities["cifar10 valid"].mean
     assert rows[0][4] == f"{100 * here - 90.93:+.2f}"
-    assert published_note(task).endswith("not shown beside agents with a preset: regularized_evolution:small")
+    assert published_note(task) == (
+        "published figures are not shown beside agents with other settings: regularized_evolution:small "
+        "(published: regularized_evolution)"
+    )
 
 
 def test_other_rules_have_no_published_figures(report: Report) -> None:
@@ -169,7 +179,8 @@ def test_published_figures_name_scores_of_their_protocol() -> None:
     for protocol in PROTOCOLS.values():
         names = {score.name for score in protocol.scores}
         assert {p.score for p in protocol.published} <= names
-        assert all(0 < p.mean < 1 and 0 <= p.std < 0.05 for p in protocol.published)
+        assert all(0 < p.mean < 1 and 0 <= p.std < (0.08 if p.seconds else 0.05) for p in protocol.published)
+        assert all(get_agent(p.agent) for p in protocol.published)
 
 
 def test_the_curve_ends_at_the_finals_and_only_rises(report: Report) -> None:
@@ -199,3 +210,49 @@ def test_nothing_at_all_can_be_reported(tmp_path: Path, filled: Path) -> None:
     write_report(analyse(study))
     assert len(study.failures) == 2 and "OSError: no" in (tmp_path / "out" / "summary.md").read_text()
     assert (tmp_path / "out" / "anytime.png").stat().st_size > 1000
+
+
+def test_figures_of_a_search_that_ends_by_itself_stand_beside_a_budget_that_holds_it(by_the_rules: Report) -> None:
+    """RSPS took 8,007 seconds, GDAS 31,610; the budget of the protocol is 12,000."""
+    (task,) = by_the_rules.tasks
+    names = ("rsps:nb201-2020", "rsps:nb201-2020-batch", "gdas:nb201-2020", "rsps", "enas:nb201-2020")
+    summaries = [replace(task.summaries[0], agent=name) for name in names]
+    summaries[-1] = replace(summaries[-1], settings={"epochs": 3})
+    made = replace(task, summaries=tuple(summaries))
+
+    def shown(report: TaskReport) -> list[tuple[str, str]]:
+        return [(row[0], row[3]) for row in published_rows(report)[1] if row[1] == "cifar10 valid"]
+
+    small = [("rsps:nb201-2020", "80.42 ± 3.58"), ("rsps:nb201-2020-batch", "84.16 ± 1.69")]
+    assert shown(made) == small
+    note = published_note(made)
+    assert "rsps (published: rsps:nb201-2020, rsps:nb201-2020-batch), enas:nb201-2020 (published: " in note
+    assert note.endswith("beside gdas:nb201-2020, since this study departs from the protocol: "
+                         "budget 12000.0, not 31610 or more")  # fmt: skip
+    longer = replace(made, task=replace(task.spec, budget=40_000.0).make())
+    assert shown(longer) == [*small, ("gdas:nb201-2020", "89.89 ± 0.08")]
+
+
+def test_where_a_search_runs_is_no_other_setting(by_the_rules: Report) -> None:
+    (task,) = by_the_rules.tasks
+    summary = replace(task.summaries[0], agent="rsps:nb201-2020", settings={"checkpoints": "folder"})
+    assert published_rows(replace(task, summaries=(summary,)))[1]
+
+
+def test_settings_are_reported(filled: Path, tmp_path: Path) -> None:
+    spec = TaskSpec(TASK, protocol="nasbench201-2020", on_missing="error", store=str(filled))
+    agent = "regularized_evolution"
+    report = analyse(run_study(StudyDesign((spec,), (agent,), 1, settings={agent: {"sample": 2}}), tmp_path / "out"))
+    write_report(report)
+    assert "- settings: regularized_evolution.sample=2\n" in (tmp_path / "out" / "summary.md").read_text()
+    assert published_rows(report.tasks[0])[1] == []
+    assert "settings" not in " ".join(task_facts(replace(report.tasks[0], summaries=())))
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"), [(0.0001, "0.0001"), (1.5, "1.5"), (9.25, "9.25"), (12.4, "12"), (12_000.0, "12,000")]
+)
+def test_a_small_budget_is_told_with_its_digits(by_the_rules: Report, budget: float, said: str) -> None:
+    task = by_the_rules.tasks[0]
+    made = replace(task, task=replace(task.spec, budget=budget).make())
+    assert f"budget: {said} simulated seconds, 1 simulated worker" in task_facts(made)

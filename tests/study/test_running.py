@@ -17,7 +17,7 @@ from nasgym.errors import DatasetUnavailable, InvalidSetting, InvalidTable, Unkn
 from nasgym.executors import Processes
 from nasgym.store import Store
 from nasgym.study import Progress, StudyDesign, StudyRuns, TaskSpec, analyse, run_study, running, write_report
-from nasgym.study.chunks import Chunk
+from nasgym.study.chunks import Chunk, _agent
 from nasgym.study.gaps import trains
 from nasgym.study.records import RunSet
 from tests.study.samples import TASK, runs_noted, write_agent
@@ -283,3 +283,53 @@ def test_agents_that_train_for_minutes_get_chunks_of_one_run_and_tell_how_far_th
     assert [(chunk.agent, chunk.seeds, chunk.progress is None) for chunk in chunks] == [
         ("random_search", (0, 1, 2), True), ("gdas", (0,), False), ("gdas", (1,), False), ("gdas", (2,), False)
     ]  # fmt: skip
+
+
+def test_agents_have_the_settings_of_the_study(filled: Path, tmp_path: Path) -> None:
+    agent = "regularized_evolution"
+    by_preset = run_study(a_design(filled, f"{agent}:small", runs=2), tmp_path / "preset")
+    design = replace(a_design(filled, agent, runs=2), settings={agent: {"population": 4, "sample": 2}})
+    by_settings = run_study(design, tmp_path / "settings", executor=Processes(2))
+    assert as_lists(by_settings.sets[0])[2] == as_lists(by_preset.sets[0])[2]
+    with pytest.raises(InvalidSetting, match=r"settings.population: 4, now 10"):
+        run_study(replace(design, settings={}), tmp_path / "settings")
+
+
+KEEPER = """
+from dataclasses import dataclass
+from pathlib import Path
+
+@dataclass(frozen=True)
+class Keeper:
+    settles = True
+    checkpoints: str = ""
+    def search(self, task, seed):
+        half = Path(self.checkpoints) / f"{seed}.half"
+        if not half.exists():
+            half.parent.mkdir(parents=True, exist_ok=True)
+            half.touch()
+            raise KeyboardInterrupt
+        half.unlink()
+        task.evaluate(task.space.from_index([seed]))
+"""
+
+
+def test_a_search_that_keeps_checkpoints_goes_on_from_the_folder_of_its_study(filled: Path, tmp_path: Path) -> None:
+    (tmp_path / "keeper.py").write_text(KEEPER)
+    design, out = a_design(filled, f"{tmp_path / 'keeper.py'}:Keeper", runs=1), tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        run_study(design, out)
+    assert (out / "checkpoints" / "0.half").is_file()
+    assert len(run_study(design, out).sets[0]) == 1
+    assert not (out / "checkpoints").exists()  # nothing is left in it
+    elsewhere = replace(design, settings={design.agents[0]: {"checkpoints": str(tmp_path / "mine")}})
+    with pytest.raises(KeyboardInterrupt):
+        run_study(elsewhere, tmp_path / "other")
+    assert (tmp_path / "mine" / "0.half").is_file() and not (tmp_path / "other" / "checkpoints").exists()
+
+
+def test_weight_sharing_agents_take_the_folder_of_the_study(filled: Path, tmp_path: Path) -> None:
+    design = replace(a_design(filled, "gdas", runs=1), settings={"gdas": {"epochs": 3}})
+    (chunk,) = running._pending(design, [], tmp_path / "out")
+    agent = _agent(chunk)
+    assert (agent.epochs, agent.checkpoints) == (3, str(tmp_path / "out" / "checkpoints"))

@@ -68,6 +68,13 @@ def test_an_unknown_protocol_names_near_ones():
         get_protocol("nats-ts")
 
 
+def test_the_joined_lengths_are_whole_trainings_under_the_rules_of_2020():
+    rules, paper = get_protocol("nasbench201-2020-lengths"), get_protocol("nasbench201-2020")
+    assert (rules.recipe, dict(rules.fidelities), rules.resumes) == ("nb201-200", {12: "nb201-12"}, False)
+    assert (rules.scores, rules.budget("cifar10"), rules.published) == (paper.scores, 12_000, ())
+    assert (rules.overshoot, rules.seeds, rules.metric) == (paper.overshoot, paper.seeds, paper.metric)
+
+
 def test_the_size_protocol_searches_12_epochs_and_scores_90_on_the_same_data():
     rules = get_protocol("nats-sss")
     assert (rules.recipe, rules.overshoot, rules.published) == ("nats-sss-12", True, ())
