@@ -95,7 +95,6 @@ def test_simulated_workers_finish_more_in_the_same_time(run: Run, filled: Path, 
         (("--agents", "random_search", "--set", "random_serch.block=3"), "Did you mean 'random_search'"),
         (("--agents", "random_search", "--set", "random_search.blok=3"), "Did you mean 'block'"),
         (("--agents", "random_search", "--set", "random_search.block=x"), "of type int; got 'x'"),
-        (("--agents", "random_search,hyperband"), "hyperband cannot search nb201/cifar10: the table"),
         (("--agents", "random_search", "--workers", "0"), "workers"),
         (("--agents", "random_search", "--jobs", "0"), "workers must be at least 1"),
         (("--agents", "random_search", "--on-missing", "guess"), "'guess'"),
@@ -154,6 +153,15 @@ def test_settings_are_printed_and_make_another_study(run: Run, filled: Path) -> 
     said = run(*words, "--set", "regularized_evolution.sample=2", "--set", "regularized_evolution.population=4").stdout
     assert "settings: regularized_evolution.sample=2, regularized_evolution.population=4" in said
     assert "settings.population: 4, now 10" in run(*words, code=1).stderr
+
+
+def test_agents_that_cannot_search_are_named_in_one_line_before_anything_runs(
+    run: Run, filled: Path, tmp_path: Path
+) -> None:
+    result = run("compare", *PLAIN, "--store", filled, "--agents", "random_search,hyperband,asha", code=1)
+    line = result.stderr.splitlines()[-1]
+    assert line.startswith("error: hyperband cannot search nb201/cifar10: the table") and "asha cannot search" in line
+    assert result.stdout == "" and not list(tmp_path.glob("nasgym-studies/*"))
 
 
 def test_bohb_and_hyperband_search_the_joined_tables_by_one_command(run: Run, filled: Path) -> None:
