@@ -93,7 +93,6 @@ def test_a_small_network_trains_on_one_thread_and_a_large_one_on_all(data: Image
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize(
     ("space", "cell", "made"),
     [
