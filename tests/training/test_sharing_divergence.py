@@ -63,9 +63,12 @@ def test_too_long_steps_of_the_architecture_are_noticed_and_named(make: Make, na
     assert ("last_temperature" in str(raised.value)) == (name == "gdas")
 
 
-def test_a_controller_that_takes_too_long_steps_is_noticed(make: Make) -> None:
+def test_a_controller_without_odds_is_noticed(make: Make) -> None:
+    learner = RewardedController(make(), 5, ControllerSettings(0.001, steps=2, aggregate=2))
+    with torch.no_grad():
+        learner.controller.head.weight[0] = torch.nan
     with pytest.raises(SearchDiverged, match="the controller diverged.*lower controller_rate"):
-        train_and_settle(LEARNERS["enas"](make(), 1e38))
+        train_and_settle(learner)
 
 
 def test_lost_weights_are_named_and_clipping_is_advised_where_there_is_none(make: Make) -> None:

@@ -50,5 +50,4 @@ def _finite(tensors: Iterable[Tensor]) -> bool:
     floats = [tensor.detach() for tensor in tensors if tensor.is_floating_point()]
     if not floats:
         return True
-    greatest: list[Tensor] = torch._foreach_norm(floats, ord=math.inf)
-    return bool(torch.stack(greatest).isfinite().all())
+    return bool(torch.stack(list(torch._foreach_norm(floats, ord=math.inf))).isfinite().all())
