@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -141,6 +142,7 @@ class Trainer:
         for epoch in range(len(reports[0]), epochs):
             if all(own and own[-1].diverged for own in reports):
                 break
+            laps.lap()  # what came since the last pass, a checkpoint say, is no training
             batches = train.planned(self._plan(epoch, seeds), batch)
             trained, _ = networks.train_epoch(batches, rate_of_epoch(self.recipe, epoch, len(train))), laps.train()
             validated, valid_seconds = networks.evaluate(valid.batches(size)), laps.lap()
@@ -202,6 +204,7 @@ class Trainer:
             "device": describe(self.device),
             "engine": self.engine,
             "threads": str(torch.get_num_threads()),
+            **({"tf32": _tf32()} if self.device.type == "cuda" else {}),
             "dataset": self.dataset,
             "fingerprint": self.data.fingerprint,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -220,6 +223,18 @@ def _checked_recipe(recipe: Recipe) -> Recipe:
 
 @contextmanager
 def reproducible() -> Iterator[None]:
-    """Have cuDNN take algorithms that give the same result every time."""
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+    """Have cuDNN take algorithms that give the same result every time; all else stays as the user has set it."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.deterministic
+    cudnn.benchmark, cudnn.deterministic = False, True  # flags() would set the precision as well
+    try:
         yield
+    finally:
+        cudnn.benchmark, cudnn.deterministic = before
+
+
+def _tf32() -> str:
+    """Return which operations may round to TensorFloat-32, as the user has set it."""
+    backends: Any = torch.backends  # whose stubs know neither of the two
+    asked = {"convolutions": backends.cudnn.conv, "products": backends.cuda.matmul}
+    return ", ".join(name for name, where in asked.items() if where.fp32_precision == "tf32") or "none"

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -24,6 +25,7 @@ from nasgym.training import Engine, EpochReport, ImageData, Split, Trainer, solo
 from nasgym.training import eager as eager_module
 from nasgym.training.bundle_compiler import load_kernels
 from nasgym.training.loop import evaluate, learning_rate, make_optimizer, train_epoch
+from nasgym.training.trainer import _tf32, reproducible
 
 MakeRecipe = Callable[..., Recipe]
 SPACE = NB201()
@@ -90,6 +92,37 @@ def test_a_small_network_trains_on_one_thread_and_a_large_one_on_all(data: Image
     finally:
         torch.set_num_threads(before)
     assert seen == [1, 2]
+
+
+def test_the_seconds_of_training_hold_nothing_else(
+    data: ImageData, recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a clock that goes on only where the epoch is told and where a checkpoint is written."""
+    now = [0.0]
+
+    def slow(*_: object) -> None:
+        now[0] += 100.0
+
+    monkeypatch.setattr("nasgym.training.progress.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr("nasgym.training.checkpoints.Checkpoint.save", slow)
+    kept = {"checkpoints": tmp_path, "checkpoint_seconds": 0.0, "on_epoch": slow}
+    result = Trainer(SPACE, "cluttered-digits", recipe(epochs=3), device="cpu", data=data, **kept)(CELL, 0)  # type: ignore[arg-type]
+    assert now == [600.0]
+    assert result.series["train_seconds"].values.tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_the_precision_that_the_user_has_set_stays(tf32: bool) -> None:
+    cudnn = torch.backends.cudnn
+    before = cudnn.allow_tf32, cudnn.deterministic
+    try:
+        cudnn.allow_tf32 = tf32
+        with reproducible():
+            assert (cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark) == (tf32, True, False)
+            assert ("convolutions" in _tf32()) == tf32
+        assert (cudnn.allow_tf32, cudnn.deterministic) == (tf32, before[1])
+    finally:
+        cudnn.allow_tf32 = before[0]
 
 
 @pytest.mark.gpu
