@@ -10,6 +10,8 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from functools import partial
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,48 @@ def test_a_killed_worker_is_named_by_its_signal() -> None:
     outcomes = by_item(Processes(1).map_unordered(killed, [0, 1, 2]))
     assert outcomes[1].error == f"the worker process died (exit code {-signal.SIGKILL}) before it answered"
     assert (outcomes[0].result(), outcomes[2].result()) == (0, 2)
+
+
+def test_a_worker_that_dies_at_its_start_loses_its_own_item_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function is larger than any pipe holds, and the first worker is killed before it can read a byte of it."""
+    start, started = SpawnProcess.start, []
+
+    def kill_the_first(process: SpawnProcess) -> None:
+        start(process)
+        started.append(process)
+        if len(started) == 1 and process.pid is not None:
+            os.kill(process.pid, signal.SIGKILL)
+
+    monkeypatch.setattr(SpawnProcess, "start", kill_the_first)
+    outcomes = by_item(Processes(1).map_unordered(partial(max, bytes(1 << 20)), [b"x", b"y"]))
+    assert outcomes[b"x"].error == f"the worker process died (exit code {-signal.SIGKILL}) before it answered"
+    assert outcomes[b"y"].result() == b"y"
+
+
+def raising(x: int) -> int:
+    if x == 0:
+        raise ValueError("broken from now on")
+    return os.getpid()
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_worker_whose_item_raised_is_replaced_where_that_is_wanted(fresh: bool) -> None:
+    outcomes = by_item(Processes(1, fresh_after_error=fresh).map_unordered(raising, [1, 0, 2]))
+    assert outcomes[0].error == "ValueError: broken from now on"
+    assert (outcomes[1].result() != outcomes[2].result()) == fresh
+
+
+def test_a_script_without_the_guard_ends_with_an_error_that_names_it(tmp_path: Path) -> None:
+    script = tmp_path / "careless.py"
+    script.write_text(
+        "from functools import partial\n"
+        "from nasgym.executors import Processes\n"
+        "print(list(Processes(1).map_unordered(partial(max, bytes(1 << 20)), [b'x', b'y'])))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+    run = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=240)
+    assert run.returncode == 1 and not run.stdout
+    assert "RunFailed" in run.stderr.splitlines()[-1] and 'if __name__ == "__main__":' in run.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("function", [unsendable, unloadable])
