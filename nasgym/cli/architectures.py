@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nasgym.store import Store
     from nasgym.training import EpochReport
 
-__all__ = ["query", "train"]
+__all__ = ["fetch", "query", "train"]
 
 Architecture = Annotated[str, typer.Argument(metavar="ARCH", help="An architecture string (in quotes) or an index.")]
 Dataset = Annotated[str | None, typer.Option(help="The data set, instead of that of --task.")]
@@ -92,7 +92,7 @@ def train(
         index = benchmark.index_of(_parsed(architecture))
         known = benchmark.store.get(benchmark.key, index, seed) is not None
         if download and not known:
-            _download(benchmark.key.dataset)
+            fetch(benchmark.key.dataset)
         evaluation = benchmark.query(index, seed)
     if known:
         show.status("already stored; nothing was trained.")
@@ -172,7 +172,8 @@ def _text(value: float | None, factor: float) -> str:
     return "—" if value is None else f"{factor * value:.2f}"
 
 
-def _download(dataset: str) -> None:
+def fetch(dataset: str) -> None:
+    """Download a data set, and say where it lies."""
     from nasgym.training import download
 
     show.status(f"fetching {dataset} ...")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nasgym.cli import show
+from nasgym.cli.architectures import fetch
 from nasgym.cli.options import Device, StorePath, TaskName
 from nasgym.errors import InvalidSetting, UnknownName
 from nasgym.task.making import DEFAULT_TASK
@@ -28,7 +29,8 @@ def fill(
     unique: Annotated[bool, typer.Option("--unique", help="Train one of equal networks, and record that.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many architectures.")] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes, or bundles at once in a cluster.  [default: one per core]")
+        int | None,
+        typer.Option(min=1, help="Processes, or bundles at once in a cluster.  [default: one per core; one on a GPU]"),
     ] = None,
     members: Annotated[int | None, typer.Option(min=1, help="Trainings per bundle.")] = None,
     executor: Annotated[str, typer.Option(metavar="local|ray", help="This machine, or a Ray cluster.")] = "local",
@@ -37,6 +39,7 @@ def fill(
     ] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")] = False,
     device: Device = "auto",
+    download: Annotated[bool, typer.Option("--download", help="Fetch the data set first (cifar10, cifar100).")] = False,
     into: Annotated[
         Path | None, typer.Option("--into", metavar="FILE", help="A file for the results, instead of the store.")
     ] = None,
@@ -60,6 +63,8 @@ def fill(
         raise UnknownName("task", task, [DEFAULT_TASK], "A task is written space/dataset.")
     space = get_space(name)
     found = get_recipe(recipe or default_recipe(check_dataset(dataset), space.name))
+    if download:
+        fetch(dataset)
     cells = cells_of(space, range(seeds), unique=unique, limit=limit)
     results = _results(into, store)
 

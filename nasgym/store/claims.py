@@ -15,7 +15,7 @@ from nasgym.store import layout
 from nasgym.store.environment import Transaction
 from nasgym.store.layout import Cell
 
-__all__ = ["Owner", "drop", "take"]
+__all__ = ["Owner", "drop", "renew", "take"]
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,16 @@ def take(txn: Transaction, number: int, cell: Cell, owner: Owner, seconds: float
     held = _holder(txn.get(key))
     if held is not None and held[1] > time.time() and not held[0].is_dead:
         return False
-    claim = {**asdict(owner), "until": time.time() + seconds}
-    txn.put(key, json.dumps(claim).encode())
+    _hold(txn, key, owner, seconds)
     return True
+
+
+def renew(txn: Transaction, number: int, cell: Cell, owner: Owner, seconds: float) -> None:
+    """Hold a claim for longer, if it is this owner's."""
+    key = layout.cell_key(b"l", number, cell.index, cell.seed)
+    held = _holder(txn.get(key))
+    if held is not None and held[0] == owner:
+        _hold(txn, key, owner, seconds)
 
 
 def drop(txn: Transaction, number: int, cell: Cell, owner: Owner) -> None:
@@ -82,6 +89,10 @@ def drop(txn: Transaction, number: int, cell: Cell, owner: Owner) -> None:
     held = _holder(txn.get(key))
     if held is not None and held[0] == owner:
         txn.delete(key)
+
+
+def _hold(txn: Transaction, key: bytes, owner: Owner, seconds: float) -> None:
+    txn.put(key, json.dumps({**asdict(owner), "until": time.time() + seconds}).encode())
 
 
 def _holder(data: bytes | None) -> tuple[Owner, float] | None:

@@ -291,6 +291,17 @@ class Store(StoreHandle):
 
         return self._write(work)
 
+    def renew_all(self, key: TableKey, cells: Iterable[Cell], seconds: float) -> None:
+        """Let claims of this store object last so long from now, in one commit; those of others stay as they are."""
+        wanted, owner = list(cells), self._own()
+
+        def work(txn: Transaction) -> None:
+            number = self._found(txn, key)[0]
+            for cell in wanted:
+                claims.renew(txn, number, cell, owner, seconds)
+
+        self._write(work)
+
     def release(self, key: TableKey, index: int, seed: Seed) -> None:
         """Give up a claim of this store object; without one nothing happens."""
         self.release_all(key, [Cell(index, seed)])

@@ -133,8 +133,8 @@ def download(name: str, root: Path) -> None:
 
 def _remedy(name: str, root: Path) -> str:
     return (
-        f"Run `nasgym train ARCH --dataset {name} --download` with any architecture, or unpack the published python "
-        f"archive of {name} in {root} (NASGYM_DATA names another folder)."
+        f"Give `nasgym train` or `nasgym fill` the option --download, or unpack the published python archive of {name} "
+        f"in {root} (NASGYM_DATA names another folder)."
     )
 
 

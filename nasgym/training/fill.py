@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Literal
 
 import numpy as np
+import torch
 
-from nasgym.errors import InvalidSetting, StoreError
-from nasgym.executors import Executor, Outcome, Ray, cores, executor_for
+from nasgym.errors import InvalidSetting, NasgymError, RunFailed, StoreError
+from nasgym.executors import Executor, InProcess, Outcome, Processes, Ray, cores
 from nasgym.recipes import Recipe, check_dataset
 from nasgym.results import Evaluation, TableKey
 from nasgym.results_file import TableMeta
@@ -22,15 +25,19 @@ from nasgym.store import Cell
 from nasgym.training.bundle import Engine
 from nasgym.training.datasets import load_dataset
 from nasgym.training.devices import device_kind, resolve_device
+from nasgym.training.engines import bundle_engine
 from nasgym.training.fill_results import Failure, FillResults
 from nasgym.training.fill_work import Plan, train_cells
 from nasgym.training.images import ImageData
 
 __all__ = ["FillProgress", "FillReport", "cells_of", "fill"]
 
-_MEMBERS = {"cpu": 4, "cuda": 64}  # of a bundle; see docs/bundles.md
+_STACKED = {"cpu": 4, "cuda": 64}  # members of a bundle that is one network; see docs/bundles.md
+_RENEWAL = 300.0  # seconds between two renewals of claims, a third of what a claim lasts
+_STUCK = 10  # bundles that fail one after another with the same error: it is not the cells
 _WINDOW = 300.0  # seconds over which the present speed is measured
 _Trained = tuple[list[Evaluation], list[Failure]]
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -125,8 +132,9 @@ def fill(
     """Train every cell of ``cells`` that has no result yet.
 
     This process alone writes results, a bundle at a time; whatever ends it loses only the bundles under way. Cells
-    are claimed as they are handed out. A bundle whose worker dies is tried again, each of its cells alone. Workers get
-    the data set from this process: all train on the same images, whatever happens to the files meanwhile.
+    are claimed as they are handed out, and the claims renewed until the results are there. A bundle whose worker dies
+    is tried again, each of its cells alone. Workers get the data set from this process: all train on the same images,
+    whatever happens to the files meanwhile.
 
     With ``executor="ray"`` bundles go to a Ray cluster, each to one CPU, or to one GPU where ``device`` is ``"cuda"``
     or is ``"auto"`` and the cluster has any.
@@ -139,9 +147,10 @@ def fill(
         results: Where results go.
         executor: Where bundles are trained: ``"local"``, ``"ray"``, or a place of your own for CPU work.
         ray_address: Of the Ray cluster, see `nasgym.executors.Ray`.
-        workers: Processes; 1: this one. None: one per core on a CPU, this one on other devices; with Ray as many as
-            the cluster has room for.
-        members: Cells per bundle; None: what measured best.
+        workers: Processes; 1: this one, which a training that crashes takes with it. None: one per core on a CPU, one
+            beside this one on other devices; with Ray as many as the cluster has room for.
+        members: Cells per bundle; None: what measured best for cells that are stacked, else as many as a worker trains
+            side by side.
         device: Where to train.
         engine: See `BundleTrainer`.
         data: The data set where it is at hand; None: loaded by its name.
@@ -152,14 +161,15 @@ def fill(
 
     Raises:
         InvalidSetting: A number is out of its bounds, or the device or the cluster cannot be used.
-        RunFailed: nasgym is missing on a machine of the cluster, or is another version.
+        RunFailed: nasgym is missing on a machine of the cluster, or is another version; workers cannot start; or bundle
+            after bundle failed with the same error.
         DatasetUnavailable: The data set is not on this machine.
         TableMismatch: The table was made with another recipe or another version of the data set.
         StoreFull, StoreReadOnly: Results cannot be kept.
     """
     with ExitStack() as stack:
         place, device = _place(executor, ray_address, workers, device)
-        members = _members(members, device)
+        members = _members(members, space, recipe, device, engine, isinstance(place, InProcess))
         given = load_dataset(dataset, image_size=recipe.image_size, split=recipe.split) if data is None else data
         if isinstance(place, Ray) and place is not executor:
             stack.enter_context(place)
@@ -187,18 +197,50 @@ def _place(
         raise InvalidSetting(f"the address {address!r} of a Ray cluster needs the executor 'ray'.")
     found = resolve_device(device)
     if executor == "local":
-        return executor_for(workers if workers is not None else cores() if found.type == "cpu" else 1), str(found)
+        return _local(workers, found), str(found)
     if isinstance(executor, str):
         raise InvalidSetting(f"executors are 'local' and 'ray'; got {executor!r}.")
     return executor, str(found)
 
 
-def _members(members: int | None, device: str) -> int:
-    if members is None:
-        return _MEMBERS.get(device_kind(device), 16)
-    if members < 1:
-        raise InvalidSetting(f"a bundle has at least 1 member; got {members}.")
-    return members
+def _local(workers: int | None, device: torch.device) -> Executor:
+    """Return where bundles are trained on this machine."""
+    if workers == 1:
+        return InProcess()
+    if device.type == "cpu":
+        return Processes(cores() if workers is None else workers)
+    count = 1 if workers is None else workers
+    return Processes(count, threads=max(1, cores() // max(1, count)), fresh_after_error=True)
+
+
+def _members(members: int | None, space: Space, recipe: Recipe, device: str, engine: Engine, here: bool) -> int:
+    """Return how many cells a bundle has: more than a worker trains at once gain nothing, and are lost together."""
+    if members is not None:
+        if members < 1:
+            raise InvalidSetting(f"a bundle has at least 1 member; got {members}.")
+        return members
+    taken = bundle_engine(space, recipe, torch.device(device)) if engine == "auto" else engine
+    if taken == "stacked":
+        return _STACKED.get(device_kind(device), 16)
+    return torch.get_num_threads() if taken == "compiled" and here else 1  # a worker elsewhere has one thread
+
+
+@contextmanager
+def _repeatedly(action: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Call ``action`` every so many seconds, on a thread of its own, until the block ends."""
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.wait(seconds):
+            action()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 class _Filling:
@@ -221,16 +263,18 @@ class _Filling:
         self._total, self._given_up = len(self._queue), len(self._failures)
         self._trained = self._elsewhere = 0
         self._under_way: set[Cell] = set()
+        self._same_error = ("", 0)  # of the last bundles, and how many of them
         self._lately = deque([(0.0, 0)])  # (seconds, cells trained until then)
 
     def run(self, executor: Executor, work: Callable[[tuple[Cell, ...]], _Trained], members: int) -> FillReport:
         """Train everything; claims of bundles that did not come back are given up, whatever ends this."""
         again: list[Cell] = []
         try:
-            for outcome in executor.map_unordered(work, self._bundles(self._queue, members)):
-                self._take(outcome, again if len(outcome.item) > 1 or outcome.died else None)
-            for outcome in executor.map_unordered(work, self._bundles(deque(again), 1)):
-                self._take(outcome, None)
+            with _repeatedly(self._renew, _RENEWAL):
+                for outcome in executor.map_unordered(work, self._bundles(self._queue, members)):
+                    self._take(outcome, again if len(outcome.item) > 1 or outcome.died else None)
+                for outcome in executor.map_unordered(work, self._bundles(deque(again), 1)):
+                    self._take(outcome, None)
         finally:
             with suppress(StoreError):  # what ended this is the error to tell
                 self._results.release(self._under_way)
@@ -247,6 +291,12 @@ class _Filling:
                 self._under_way.update(free)
                 yield tuple(free)
 
+    def _renew(self) -> None:
+        try:
+            self._results.renew(self._under_way.copy())
+        except NasgymError as error:  # another filling may train these cells too, and no more
+            _log.warning("claims could not be renewed: %s", error)
+
     def _take(self, outcome: Outcome[tuple[Cell, ...], _Trained], again: list[Cell] | None) -> None:
         """Keep what a bundle gave; where it failed as a whole, its cells go to ``again`` or to the failures."""
         evaluations, failures = outcome.value or ([], [])
@@ -262,6 +312,19 @@ class _Filling:
         self._failures += failures
         if self._on_progress is not None:
             self._on_progress(self._progress(time.perf_counter() - self._start))
+        self._stop_where_stuck(outcome)
+
+    def _stop_where_stuck(self, outcome: Outcome[tuple[Cell, ...], _Trained]) -> None:
+        """Raise `RunFailed` where bundle after bundle raised the same error: the place is broken, not the cells."""
+        before, times = self._same_error
+        error = "" if outcome.error is None or outcome.died else outcome.error
+        self._same_error = error, times + 1 if error == before else 1
+        if error and self._same_error[1] == _STUCK:
+            raise RunFailed(
+                f"{_STUCK} bundles, one after another, failed with the same error; the filling is stopped: {error}\n"
+                f"{outcome.traceback}\nMend the cause and start it again; --retry-failed (retry_failed=True) tries the "
+                "cells of these bundles again too."
+            )
 
     def _progress(self, seconds: float) -> FillProgress:
         while len(self._lately) > 1 and self._lately[1][0] <= seconds - _WINDOW:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -18,7 +20,8 @@ from nasgym.store import Cell, Store, put_or_rescue
 
 __all__ = ["Failure", "FailureLog", "FileResults", "FillResults", "StoreResults"]
 
-_CLAIM_SECONDS = 86_400.0  # longer than any bundle; a process of this machine that died gives its claims up at once
+_CLAIM_SECONDS = 900.0  # renewed while bundles are under way; a process of this machine that died gives them up at once
+_log = logging.getLogger(__name__)
 
 
 class Failure(NamedTuple):
@@ -39,7 +42,7 @@ class FailureLog:
         self.path = path
 
     def append(self, failures: Iterable[Failure]) -> None:
-        """Add failures; several processes may do so at once."""
+        """Add failures; several processes may do so at once. Where they cannot be written, the log tells them."""
         date = datetime.now(UTC).isoformat(timespec="seconds")
         lines = [
             json.dumps({"index": cell.index, "seed": cell.seed, "reason": reason, "date": date}) + "\n"
@@ -47,9 +50,20 @@ class FailureLog:
         ]
         if not lines:
             return
+        try:
+            self._write("".join(lines).encode())
+        except OSError as error:
+            _log.warning("failures could not be written to %s (%s): %s", self.path, error, "".join(lines).rstrip())
+
+    def _write(self, text: bytes) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab", buffering=0) as file:
-            file.write("".join(lines).encode())  # one write: lines of several processes do not mix
+        with self.path.open("a+b", buffering=0) as file:
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # a line that was cut off must not take the next one with it
+                    text = b"\n" + text
+            if file.write(text) < len(text):  # one write: lines of several processes do not mix
+                raise OSError("no room on the disk")
 
     def read(self) -> dict[Cell, str]:
         """Return the failed cells and their last reasons; a line that was cut off is left out."""
@@ -79,6 +93,9 @@ class FillResults(Protocol):
 
     def claim(self, cells: Sequence[Cell]) -> list[Cell]:
         """Return those of the cells that nobody else has or trains, claimed."""
+
+    def renew(self, cells: Iterable[Cell]) -> None:
+        """Hold claims for longer; called from another thread, every few minutes."""
 
     def put(self, evaluations: Iterable[Evaluation]) -> None:
         """Keep results; they are on the disk when this returns."""
@@ -131,6 +148,10 @@ class StoreResults:
     def claim(self, cells: Sequence[Cell]) -> list[Cell]:
         """Return those of the cells that were free."""
         return self.store.claim_all(self.table.key, cells, _CLAIM_SECONDS)
+
+    def renew(self, cells: Iterable[Cell]) -> None:
+        """Hold claims for longer."""
+        self.store.renew_all(self.table.key, cells, _CLAIM_SECONDS)
 
     def put(self, evaluations: Iterable[Evaluation]) -> None:
         """Put results into the table; where the disk is full they go into a file that the error names."""
@@ -196,6 +217,9 @@ class FileResults:
     def claim(self, cells: Sequence[Cell]) -> list[Cell]:
         """Return all cells: nobody else writes this file."""
         return list(cells)
+
+    def renew(self, cells: Iterable[Cell]) -> None:
+        """Do nothing: there are no claims."""
 
     def put(self, evaluations: Iterable[Evaluation]) -> None:
         """Append results."""

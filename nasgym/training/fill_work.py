@@ -41,6 +41,7 @@ class Plan:
 
 
 _trainers: dict[tuple[object, ...], BundleTrainer] = {}
+_fitting: dict[BundleTrainer, int] = {}  # the largest bundle that fitted where a larger one did not
 
 
 def _trainer(plan: Plan) -> BundleTrainer:
@@ -48,6 +49,7 @@ def _trainer(plan: Plan) -> BundleTrainer:
     key = (plan.space, plan.dataset, plan.recipe, plan.device, plan.engine, plan.data.fingerprint)
     if key not in _trainers:
         _trainers.clear()  # one data set in memory is enough
+        _fitting.clear()
         _trainers[key] = BundleTrainer(
             *(get_space(plan.space), plan.dataset, plan.recipe),
             device=plan.device,
@@ -58,16 +60,30 @@ def _trainer(plan: Plan) -> BundleTrainer:
 
 
 def train_cells(plan: Plan, cells: Sequence[Cell]) -> tuple[list[Evaluation], list[Failure]]:
-    """Train a bundle; where it does not fit into memory, its halves, and in the end each cell alone."""
+    """Train a bundle; where it does not fit into memory, its halves, and in the end each cell alone.
+
+    The size that fitted is kept for the next bundles.
+    """
     trainer = _trainer(plan)
+    size = _fitting.get(trainer, len(cells))
+    parts = [_halved(trainer, cells[start : start + size]) for start in range(0, len(cells), size)]
+    fitted = max(part[2] for part in parts)
+    if 0 < fitted < min(size, len(cells)):
+        _fitting[trainer] = fitted
+    return [row for part in parts for row in part[0]], [failure for part in parts for failure in part[1]]
+
+
+def _halved(trainer: BundleTrainer, cells: Sequence[Cell]) -> tuple[list[Evaluation], list[Failure], int]:
+    """Return results, failures, and the size of the largest part that fitted; 0 for none."""
     rows = trainer.space.from_index([cell.index for cell in cells])
     try:
-        return trainer.train([(row, int(cell.seed)) for row, cell in zip(rows, cells, strict=True)]), []
+        jobs = [(row, int(cell.seed)) for row, cell in zip(rows, cells, strict=True)]
+        return trainer.train(jobs), [], len(cells)
     except DeviceMemoryExhausted as error:
         if len(cells) == 1:
-            return [], [Failure(cells[0], str(error))]
+            return [], [Failure(cells[0], str(error))], 0
     if trainer.device.type == "cuda":
         torch.cuda.empty_cache()  # what the failed attempt left in pieces
     half = len(cells) // 2
-    first, second = train_cells(plan, cells[:half]), train_cells(plan, cells[half:])
-    return first[0] + second[0], first[1] + second[1]
+    first, second = _halved(trainer, cells[:half]), _halved(trainer, cells[half:])
+    return first[0] + second[0], first[1] + second[1], max(first[2], second[2])

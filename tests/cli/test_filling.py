@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from nasgym.errors import DatasetUnavailable
 from nasgym.results import TableKey
 from nasgym.spaces import get_space
 from nasgym.store import Store
@@ -51,6 +52,17 @@ def test_an_interrupt_keeps_what_was_trained_and_says_how_to_go_on(spawn: Spawn,
     assert f"results of {len(kept)} of 400 cells" in last and store.verify() == []
     left = [cell for cell in cells_of(get_space("nb201"), [0], limit=400) if cell not in kept]
     assert store.claim_all(key, left, 60) == left, "claims were not given up"
+
+
+def test_the_data_set_is_fetched_where_that_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable(name: str) -> None:
+        raise DatasetUnavailable(f"fetching {name} failed.")
+
+    monkeypatch.setattr("nasgym.training.download", unavailable)
+    words = ("fill", "--task", "nb201/cifar10", "--limit", "1", "--into", "part.nasgym")
+    assert "fetching cifar10 failed." in run(*words, "--download", code=1).stderr
+    error = run(*words, code=1).stderr
+    assert "nasgym fill" in error and "--download" in error
 
 
 @pytest.mark.parametrize(

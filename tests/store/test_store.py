@@ -259,6 +259,23 @@ def test_claims_are_exclusive(store: Store, tmp_path: Path) -> None:
         store.release_all(KEY, [Cell(9, 9)])
 
 
+def test_a_claim_that_is_renewed_lasts_longer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("nasgym.store.claims.time.time", lambda: now)
+    with Store(store.path) as other:
+        assert store.claim(KEY, 1, 0, 60)
+        now += 50
+        other.renew_all(KEY, [Cell(1, 0), Cell(2, 0)], 3600)  # neither is its own
+        store.renew_all(KEY, [Cell(1, 0)], 60)
+        now += 50
+        assert not other.claim(KEY, 1, 0, 60) and other.claim(KEY, 2, 0, 60)
+        now += 50
+        assert other.claim(KEY, 1, 0, 60)
+        store.renew_all(KEY, [Cell(1, 0)], 3600)  # too late: it is another's now
+        now += 61
+        assert store.claim(KEY, 1, 0, 60)
+
+
 def test_a_claim_ends_with_its_time_and_with_the_result(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr("nasgym.store.claims.time.time", lambda: now)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -14,18 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from nasgym.errors import DeviceMemoryExhausted, InvalidSetting, StoreFull, StoreReadOnly, TableMismatch
+from nasgym.errors import DeviceMemoryExhausted, InvalidSetting, RunFailed, StoreFull, StoreReadOnly, TableMismatch
 from nasgym.executors import Processes
 from nasgym.recipes import get_recipe
 from nasgym.results import Evaluation, TableKey
 from nasgym.results_file import TableMeta
 from nasgym.spaces import get_space
-from nasgym.store import Cell, Store
+from nasgym.store import Cell, Store, layout
+from nasgym.store.environment import Transaction
 from nasgym.training import Trainer
-from nasgym.training.bundle import BundleTrainer, Job
+from nasgym.training.bundle import BundleTrainer, Engine, Job
 from nasgym.training.bundle_compiler import load_kernels
-from nasgym.training.fill import FillProgress, FillReport, _Filling, cells_of, fill
+from nasgym.training.fill import FillProgress, FillReport, _Filling, _members, cells_of, fill
 from nasgym.training.fill_results import Failure, FailureLog, FileResults, FillResults, StoreResults
 from nasgym.training.fill_work import Plan
 from tests.training.fill_helpers import DEADLY, KEY, RECIPE, SPACE, tiny_data, work_or_die
@@ -182,6 +186,110 @@ def test_a_log_of_failures_survives_a_cut(tmp_path: Path) -> None:
     log.append([Failure(Cell(1, 0), "second")])
     log.path.write_text(log.path.read_text() + '{"index": 3, "se')
     assert log.read() == {Cell(1, 0): "second", Cell(2, 0): "other"}
+
+
+def test_a_record_after_a_cut_line_is_not_lost_with_it(tmp_path: Path) -> None:
+    log = FailureLog(tmp_path / "log.jsonl")
+    log.append([Failure(Cell(1, 0), "first")])
+    log.path.write_text(log.path.read_text() + '{"index": 3, "se')
+    log.append([Failure(Cell(2, 0), "after the cut")])
+    log.append([Failure(Cell(4, 0), "last")])
+    assert log.read() == {Cell(1, 0): "first", Cell(2, 0): "after the cut", Cell(4, 0): "last"}
+    assert log.path.read_text().count("\n") == 4, "no line more than needed"
+
+
+def test_a_log_of_failures_that_cannot_be_written_keeps_the_reasons(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (store.path / "failures").parent.mkdir(parents=True, exist_ok=True)
+    (store.path / "failures").write_text("a file where a folder should be")
+    monkeypatch.setattr("nasgym.training.fill.train_cells", _broken)
+    report = _fill(StoreResults(store), CELLS[:2], members=1)
+    assert [failure.reason for failure in report.failures] == ["RuntimeError: CUDA error: illegal access"] * 2
+    assert "could not be written" in caplog.text and '"reason": "RuntimeError: CUDA error' in caplog.text
+
+
+def _broken(plan: Plan, cells: Sequence[Cell]) -> tuple[list[Evaluation], list[Failure]]:
+    raise RuntimeError("CUDA error: illegal access")
+
+
+def _broken_but_for_every_ninth(plan: Plan, cells: Sequence[Cell]) -> tuple[list[Evaluation], list[Failure]]:
+    return ([], []) if cells[0].index % 9 == 0 else _broken(plan, cells)
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_a_fault_that_stays_does_not_mark_the_rest_of_the_table(
+    store: Store, monkeypatch: pytest.MonkeyPatch, members: int
+) -> None:
+    monkeypatch.setattr("nasgym.training.fill.train_cells", _broken)
+    cells = [Cell(index, 0) for index in range(40)]
+    with pytest.raises(RunFailed, match=r"(?s)10 bundles.*RuntimeError: CUDA error: illegal access.*--retry-failed"):
+        _fill(StoreResults(store), cells, members=members)
+    results = StoreResults(store)
+    results.begin(TableMeta(KEY, SPACE.size))
+    assert len(results.failures().read()) == (10 if members == 1 else 0)
+    assert results.claim(cells) == cells, "claims were not given up"
+
+
+def test_failures_between_successes_do_not_stop_a_filling(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nasgym.training.fill.train_cells", _broken_but_for_every_ninth)
+    report = _fill(StoreResults(store), [Cell(index, 0) for index in range(36)], members=1)
+    assert len(report.failures) == 32
+
+
+def test_claims_are_renewed_while_a_bundle_is_under_way(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is trained for longer than a claim lasts stays claimed: the training ends when it has been renewed twice."""
+    results, renewed, gone = StoreResults(store), threading.Semaphore(0), []
+    renew = results.renew
+
+    def told(cells: Iterable[Cell]) -> None:
+        held = list(cells)
+        renew(held)
+        if held:
+            renewed.release()
+
+    def train(plan: Plan, cells: Sequence[Cell]) -> tuple[list[Evaluation], list[Failure]]:
+        until = _claimed_until(store, cells[0])
+        assert renewed.acquire(timeout=120) and renewed.acquire(timeout=120)
+        gone.append(_claimed_until(store, cells[0]) - until)
+        return [], []
+
+    monkeypatch.setattr(results, "renew", told)
+    monkeypatch.setattr("nasgym.training.fill._RENEWAL", 0.01)
+    monkeypatch.setattr("nasgym.training.fill.train_cells", train)
+    _fill(results, CELLS[:2], members=2)
+    assert len(gone) == 1 and gone[0] > 0
+
+
+def _claimed_until(store: Store, cell: Cell) -> float:
+    def claim(txn: Transaction) -> float:
+        data = txn.get(layout.cell_key(b"l", store._found(txn, KEY)[0], cell.index, cell.seed))
+        return float(json.loads(bytes(data or b""))["until"])
+
+    return store._read(claim)
+
+
+@pytest.mark.parametrize(
+    ("space", "recipe", "device", "engine", "here", "expected"),
+    [
+        ("nb201", "cluttered-digits-10", "cuda", "auto", False, 64),
+        ("nb201", "cluttered-digits-10", "cuda", "eager", False, 1),
+        ("nb101-5", "nb101-digits", "cuda:1", "auto", False, 1),
+        ("nb101-5", "nb101-4", "cpu", "auto", True, 1),
+        ("nb201", "cluttered-digits-10", "cpu", "compiled", False, 1),
+        ("nb201", "cluttered-digits-10", "cpu", "compiled", True, 3),
+        ("nb201", "cluttered-digits-10", "cpu", "stacked", False, 4),
+    ],
+)
+def test_a_bundle_holds_what_is_trained_at_once(
+    space: str, recipe: str, device: str, engine: Engine, here: bool, expected: int
+) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        assert _members(None, get_space(space), get_recipe(recipe), device, engine, here) == expected
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.slow

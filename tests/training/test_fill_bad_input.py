@@ -19,10 +19,11 @@ from nasgym.results import Evaluation
 from nasgym.results_file import TableMeta, read_results
 from nasgym.store import Cell, Store
 from nasgym.training import Split
-from nasgym.training.bundle import BundleTrainer
+from nasgym.training.bundle import BundleTrainer, Job
 from nasgym.training.fill import _Filling
 from nasgym.training.fill_results import FileResults, StoreResults
 from nasgym.training.fill_work import Plan
+from nasgym.training.progress import EpochReport
 from tests.training.fill_helpers import KEY, RECIPE, SPACE, tiny_data, work_or_die_once
 from tests.training.test_fill import CELLS, _counts, _fill
 
@@ -190,6 +191,23 @@ def test_out_of_memory_in_a_cell_alone_is_an_error_that_names_it(store: Store, m
     for failure in report.failures:
         assert "does not fit into the memory" in failure.reason and "smaller batch_size" in failure.reason
     assert store.cells(KEY) == []
+
+
+def test_the_size_that_fitted_is_kept_for_the_next_bundles(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    trained = BundleTrainer._trained
+
+    def small(self: BundleTrainer, jobs: Sequence[Job]) -> Iterator[tuple[int, list[EpochReport]]]:
+        sizes.append(len(jobs))
+        if len(jobs) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return trained(self, jobs)
+
+    monkeypatch.setattr(BundleTrainer, "_trained", small)
+    monkeypatch.setattr("nasgym.training.fill_work._trainers", {})
+    monkeypatch.setattr("nasgym.training.fill_work._fitting", {})
+    assert _counts(_fill(StoreResults(store), MANY[:12], members=6)) == (12, 0, 12, 0, 0)
+    assert sizes == [6, 3, 1, 2, 3, 1, 2, 2, 2, 2]
 
 
 def test_a_file_that_is_no_file_of_results_is_left_alone(tmp_path: Path) -> None:
