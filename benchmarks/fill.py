@@ -1,14 +1,15 @@
-"""How fast a table fills: one network after the other by PyTorch, and by the engines of bundles, side by side.
+"""How fast a table fills: one network after the other, and by the engines of bundles, side by side.
 
-    python benchmarks/fill.py                       # both ways, each at several numbers of processes and threads
+    python benchmarks/fill.py                       # all ways, each at several numbers of processes and threads
     python benchmarks/fill.py --layouts 2x1 --repeats 5
     python benchmarks/fill.py --space nb101-5
 
-Random cells of nb201/cluttered-digits (or nb101-5) are trained whole, by the recipe of the table. A layout PxT is P
-processes of T threads each. Everything that happens once (imports, the data set, compilation, a first training) comes
-before the clock starts. The ways and layouts take turns, so that a machine with other work treats them alike; each is
-repeated, and the medians count. CPU seconds per cell stand beside the cells per second: they change less where a
-machine is shared.
+Random cells of nb201/cluttered-digits (or nb101-5) are trained whole, by the recipe of the table. `eager` is PyTorch,
+`solo` the engine that `Trainer` takes for a network alone, both one network after the other; the other ways are engines
+of bundles. A layout PxT is P processes of T threads each. Everything that happens once (imports, the data set,
+compilation, a first training) comes before the clock starts. The ways and layouts take turns, so that a machine with
+other work treats them alike; each is repeated, and the medians count. CPU seconds per cell stand beside the cells per
+second: they change less where a machine is shared.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
 DATASET = "cluttered-digits"
-WAYS = ("eager", "compiled", "stacked")
+ALONE = ("eager", "solo")
+WAYS = (*ALONE, "compiled", "stacked")
 SPACES = ("nb201", "nb101-5")
 WARM_CELL = 1000
 
@@ -65,16 +67,23 @@ def _start(name: str, way: str, threads: int, ready: Barrier) -> None:
 
     from nasgym.recipes import default_recipe, get_recipe
     from nasgym.spaces import get_space
-    from nasgym.training import load_dataset
-    from nasgym.training.bundle import BundleTrainer
+    from nasgym.training import Trainer, load_dataset
+    from nasgym.training.bundle import BundleTrainer, Engine
 
     torch.set_num_threads(threads)
     space, recipe = get_space(name), get_recipe(default_recipe(DATASET, name))
     data = load_dataset(DATASET, image_size=recipe.image_size)
-    bundles = BundleTrainer(space, DATASET, recipe, device="cpu", data=data, engine=way)  # type: ignore[arg-type]
+    given = (space, DATASET, recipe)
+    alone = Trainer(*given, device="cpu", data=data, engine="auto" if way == "solo" else "eager")
+    bundles = None if way in ALONE else BundleTrainer(*given, device="cpu", data=data, engine=cast(Engine, way))
 
     def _train(indices: Sequence[int]) -> None:
-        bundles.train([(row, 0) for row in space.from_index(list(indices))])
+        rows = space.from_index(list(indices))
+        if bundles is not None:
+            bundles.train([(row, 0) for row in rows])
+        else:
+            for row in rows:
+                alone(row, 0)
 
     _train([WARM_CELL])
     ready.wait()
@@ -89,7 +98,7 @@ def _work(indices: Sequence[int]) -> float:
 
 def measure(space: str, way: str, layout: Layout, cells: Sequence[int], bundle: int) -> Run:
     """Train all cells once and return the speed."""
-    size = 1 if way == "eager" else bundle
+    size = 1 if way in ALONE else bundle
     chunks = [cells[at : at + size] for at in range(0, len(cells), size)]
     context = get_context("spawn")
     ready = context.Barrier(layout.processes + 1)
@@ -123,7 +132,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     cores = os.cpu_count() or 1
     parser.add_argument("--space", choices=SPACES, default=SPACES[0])
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["eager", "compiled"])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["eager", "solo", "compiled"])
     parser.add_argument("--layouts", nargs="+", type=Layout.parse, default=[Layout(cores, 1), Layout(1, cores)])
     parser.add_argument("--cells", type=int, default=12)
     parser.add_argument("--bundle", type=int, default=3, help="members of a bundle")
@@ -142,7 +151,7 @@ def main() -> None:
 
 
 def report(runs: dict[tuple[str, Layout], list[Run]]) -> None:
-    """Print every way at every layout, and the best of each way against the best eager one."""
+    """Print every way at every layout, and the best of each way against the best of each way that trains alone."""
     best: dict[str, Run] = {}
     for (way, layout), own in runs.items():
         speeds = [run.cells_per_second for run in own]
@@ -154,13 +163,15 @@ def report(runs: dict[tuple[str, Layout], list[Run]]) -> None:
         )
         if way not in best or middle.cells_per_second > best[way].cells_per_second:
             best[way] = middle
-    for way, run in best.items():
-        if way != "eager" and "eager" in best:
-            times = run.cells_per_second / best["eager"].cells_per_second
-            cpu = best["eager"].cpu_seconds_per_cell / run.cpu_seconds_per_cell
-            print(
-                f"{way} against eager, each at its best: {times:.2f} times the cells per second, 1/{cpu:.2f} of the CPU"
-            )
+    for peer in (way for way in ALONE if way in best):
+        for way, run in best.items():
+            if way != peer:
+                times = run.cells_per_second / best[peer].cells_per_second
+                cpu = best[peer].cpu_seconds_per_cell / run.cpu_seconds_per_cell
+                print(
+                    f"{way} against {peer}, each at its best: {times:.2f} times the cells per second, "
+                    f"1/{cpu:.2f} of the CPU"
+                )
 
 
 if __name__ == "__main__":
