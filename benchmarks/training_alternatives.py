@@ -1,14 +1,16 @@
 """Ways to take a training step, side by side: what the engines do, and what they might do instead.
 
     OMP_NUM_THREADS=1 python benchmarks/training_alternatives.py
-    python benchmarks/training_alternatives.py --device cuda --recipe nb201-12 --members 16 64 256
+    python benchmarks/training_alternatives.py --device cuda --recipe nb201-12 --members 16 64 --rounds 3 --steps 2
     OMP_NUM_THREADS=1 python benchmarks/training_alternatives.py --accuracy 10
 
-Every way takes whole steps (forward, backward, optimiser) of the same random cells on the same made-up images. The ways
-take turns, round by round, so that a machine with other work treats them alike. On a CPU the seconds are those of its
-cores (children included: a compiler is one), on a GPU those between two events. "First" is the first step, which pays
-for compilation and capture; "a training" is that step and all others of the recipe, without evaluations. "Against" is
-the median over cells of the ratio to the eager step of as many networks, both in the same round. ``--accuracy`` trains
+Every way takes whole steps (forward, backward, optimiser) of the same random cells on the same made-up images. One way
+is built, measured and freed after the other, and its row is printed then: a run that is cut off keeps what it printed,
+and a way that needs more memory than there is has a row that says so. Each way takes turns with the reference, round by
+round, so that a machine with other work treats both alike. On a CPU the seconds are those of its cores (children
+included: a compiler is one), on a GPU those between two events. "First" is making the way ready and its first step, and
+so pays for compilation and capture; "a training" is that and all other steps of the recipe, without evaluations.
+"Against" is the median of the ratio to the eager step of as many networks in the same round. ``--accuracy`` trains
 cells whole instead, in float32 and under bfloat16 autocast.
 
 It needs torch, numpy and the training rooms of nasgym, nothing else.
@@ -17,7 +19,7 @@ It needs torch, numpy and the training rooms of nasgym, nothing else.
 from __future__ import annotations
 
 import argparse
-import itertools
+import gc
 import os
 import platform
 import statistics
@@ -40,17 +42,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import nasgym.networks.bundle as bundle_room
+from nasgym.errors import DeviceMemoryExhausted
 from nasgym.networks.bundle import BundleNetwork
 from nasgym.networks.initial import seeded_network
 from nasgym.recipes import DATASETS, RECIPES, Recipe, get_recipe
 from nasgym.spaces import NB201, Macro
 from nasgym.training.bundle_compiler import load_kernels
 from nasgym.training.bundle_spaces import native_network
+from nasgym.training.devices import memory_guard
 from nasgym.training.loop import make_optimizer
 
 Step = Callable[[], object]
+Maker = Callable[[NDArray[np.int8]], Step]
 SPACE = NB201()
-REFERENCE = "eager, channels last"
+REFERENCE, REFERENCE_OF_ONE_CELL = "eager, channels last", "one cell, one by one"
+COMPILE = "torch.compile"
 
 
 class Setting(NamedTuple):
@@ -149,25 +155,24 @@ def on_threads(step: Step, count: int) -> Step:
     return run
 
 
-def solo_ways(setting: Setting, row: NDArray[np.int8], compile_too: bool) -> dict[str, Step]:
-    """Return the ways of one cell; the first is the reference."""
+def solo_ways(setting: Setting) -> dict[str, Maker]:
+    """Return the ways of one cell, ``int8[1, 6]``; the first is the reference."""
     last = torch.channels_last
-    ways = {
-        REFERENCE: solo(setting, row),
-        "eager, channels first": solo(setting, row, torch.contiguous_format),
-        "eager, bfloat16 autocast": solo(setting, row, half=True),
+    ways: dict[str, Maker] = {
+        REFERENCE: lambda rows: solo(setting, rows[0]),
+        "eager, channels first": lambda rows: solo(setting, rows[0], torch.contiguous_format),
+        "eager, bfloat16 autocast": lambda rows: solo(setting, rows[0], half=True),
     }
     if setting.device.type == "cpu":
         if setting.threads > 1:
-            ways[f"eager, {setting.threads} threads"] = on_threads(solo(setting, row), setting.threads)
+            ways[f"eager, {setting.threads} threads"] = lambda rows: on_threads(solo(setting, rows[0]), setting.threads)
         if load_kernels() is not None:
-            ways["compiled kernels"] = kernels(setting, row)
+            ways["compiled kernels"] = lambda rows: kernels(setting, rows[0])
     if setting.device.type == "cuda":
-        ways["eager, CUDA graph"] = graphed(solo(setting, row))
-        ways["eager, bfloat16, CUDA graph"] = graphed(solo(setting, row, half=True))
-    if compile_too:
-        ways["torch.compile"] = solo(setting, row, last, mode="default")
-        ways["torch.compile, reduce-overhead"] = solo(setting, row, last, mode="reduce-overhead")
+        ways["eager, CUDA graph"] = lambda rows: graphed(solo(setting, rows[0]))
+        ways["eager, bfloat16, CUDA graph"] = lambda rows: graphed(solo(setting, rows[0], half=True))
+    ways[COMPILE] = lambda rows: solo(setting, rows[0], last, mode="default")
+    ways[f"{COMPILE}, reduce-overhead"] = lambda rows: solo(setting, rows[0], last, mode="reduce-overhead")
     return ways
 
 
@@ -221,33 +226,39 @@ def by_products(step: Step) -> Step:
     return run
 
 
-def bundle_ways(setting: Setting, rows: NDArray[np.int8], compile_too: bool) -> dict[str, Step]:
-    """Return the ways of a bundle; the first is the reference: one network after the other."""
-    members = len(rows)
+def bundle_ways(setting: Setting, members: int) -> dict[str, Maker]:
+    """Return the ways of a bundle, ``int8[members, 6]``; the first is the reference: one network after the other."""
     images, labels = setting.batch(members)
 
-    def stacked(own: NDArray[np.int8] = rows, half: bool = False, mode: str | None = None, last: bool = False) -> Step:
-        network: nn.Module = BundleNetwork(own, setting.macro, range(members)).to(setting.device)
+    def stacked(rows: NDArray[np.int8], half: bool = False, mode: str | None = None, last: bool = False) -> Step:
+        network: nn.Module = BundleNetwork(rows, setting.macro, range(members)).to(setting.device)
         network = network.to(memory_format=torch.channels_last) if last else network
         return torch_step(setting, torch.compile(network, mode=mode) if mode else network, images, labels, half)
 
-    alone, one = [solo(setting, row) for row in rows], solo(setting, rows[0])
-    same = np.repeat(rows[:1], members, axis=0)
-    ways: dict[str, Step] = {
-        f"{REFERENCE}, one by one": lambda: [step() for step in alone],
-        "stacked": stacked(),
-        "stacked, weights channels last": stacked(last=True),
-        "stacked, bfloat16 autocast": stacked(half=True),
-        "stacked, products of unfolded patches": by_products(stacked()),
-        "one cell, one by one": lambda: [one() for _ in range(members)],
-        "one cell, stacked": stacked(same),
-        "one cell, vmap": torch_step(setting, Vmapped(setting, rows[0], members), images, labels),
+    def one_by_one(rows: NDArray[np.int8]) -> Step:
+        alone = [solo(setting, row) for row in rows]
+        return lambda: [step() for step in alone]
+
+    def same(rows: NDArray[np.int8]) -> NDArray[np.int8]:
+        return np.repeat(rows[:1], members, axis=0)
+
+    def vmapped(rows: NDArray[np.int8]) -> Step:
+        return torch_step(setting, Vmapped(setting, rows[0], members), images, labels)
+
+    ways: dict[str, Maker] = {
+        f"{REFERENCE}, one by one": one_by_one,
+        "stacked": stacked,
+        "stacked, weights channels last": lambda rows: stacked(rows, last=True),
+        "stacked, bfloat16 autocast": lambda rows: stacked(rows, half=True),
+        "stacked, products of unfolded patches": lambda rows: by_products(stacked(rows)),
+        REFERENCE_OF_ONE_CELL: lambda rows: one_by_one(same(rows)),
+        "one cell, stacked": lambda rows: stacked(same(rows)),
+        "one cell, vmap": vmapped,
     }
     if setting.device.type == "cuda":
-        ways["stacked, CUDA graph"] = graphed(stacked())
-        ways["stacked, bfloat16, CUDA graph"] = graphed(stacked(half=True))
-    if compile_too:
-        ways["stacked, torch.compile"] = stacked(mode="default")
+        ways["stacked, CUDA graph"] = lambda rows: graphed(stacked(rows))
+        ways["stacked, bfloat16, CUDA graph"] = lambda rows: graphed(stacked(rows, half=True))
+    ways[f"stacked, {COMPILE}"] = lambda rows: stacked(rows, mode="default")
     return ways
 
 
@@ -275,46 +286,81 @@ def cpu_seconds() -> float:
     return time.process_time() + sum(os.times()[2:4])
 
 
-def first(step: Step, device: torch.device) -> float:
-    """Return the seconds of the first step, with whatever is made for it."""
+def first(make: Callable[[], Step], device: torch.device) -> tuple[Step, float]:
+    """Return a way that is ready, and the seconds until its first step was taken."""
     if device.type != "cuda":
-        return seconds(step, 1, device)
+        before = cpu_seconds()
+        (step := make())()
+        return step, cpu_seconds() - before
     start = time.perf_counter()
-    step()
+    (step := make())()
     torch.cuda.synchronize()
-    return time.perf_counter() - start
+    return step, time.perf_counter() - start
 
 
 class Result(NamedTuple):
-    """One way on one cell or bundle: seconds of the first step, and of a step in each round."""
+    """One way on one cell or bundle, in seconds."""
 
-    first: float
-    rounds: list[float]
+    first: float  # until the first step was taken
+    rounds: list[float]  # of a step, in each round
+    reference: list[float]  # of a step of the reference, in the same rounds
 
 
-def measure(ways: dict[str, Step], rounds: int, count: int, device: torch.device) -> dict[str, Result]:
-    """Time all ways in turns."""
-    found = {name: Result(first(step, device), []) for name, step in ways.items()}
-    for step in ways.values():
-        seconds(step, 2, device)
-    for _, (name, step) in itertools.product(range(rounds), ways.items()):
-        found[name].rounds.append(seconds(step, count, device))
+class Pace(NamedTuple):
+    """How often is measured."""
+
+    rounds: int
+    steps: int
+    compiled: int  # cells on which torch.compile is tried
+
+
+def measure(make: Maker, reference: Maker, rows: NDArray[np.int8], pace: Pace, device: torch.device) -> Result:
+    """Build a way and its reference, and time them in turns; what was built is freed when this returns."""
+    other = None if make is reference else reference(rows)
+    step, start = first(lambda: make(rows), device)
+    found = Result(start, [], [])
+    for warm in (step, other) if other is not None else (step,):
+        seconds(warm, 2, device)
+    for _ in range(pace.rounds):
+        found.rounds.append(seconds(step, pace.steps, device))
+        found.reference.append(found.rounds[-1] if other is None else seconds(other, pace.steps, device))
     return found
 
 
-def report(results: Sequence[dict[str, Result]], setting: Setting, members: int) -> None:
-    """Print a row per way, all figures per network."""
+def table(ways: dict[str, Maker], bundles: Sequence[NDArray[np.int8]], setting: Setting, pace: Pace) -> None:
+    """Measure one way after the other and print its row, all figures per network."""
     print("| way | n | step, ms | against | first, s | a training, s | images per second |")
     print("|---|---|---|---|---|---|---|")
-    for name in dict.fromkeys(name for own in results for name in own):
-        own = [result for result in results if name in result]
-        reference = "one cell, one by one" if name.startswith("one cell") else next(iter(own[0]))
-        ratio = [a / b for r in own for a, b in zip(r[name].rounds, r[reference].rounds, strict=True)]
-        step = statistics.mean(statistics.median(r[name].rounds) for r in own) / members
-        start = statistics.mean(r[name].first for r in own) / members
-        n, whole = sum(len(r[name].rounds) for r in own), start + (setting.steps - 1) * step
-        figures = f"{step * 1e3:.3g} | {statistics.median(ratio):.2f} | {start:.3g} | {whole:.3g}"
-        print(f"| {name} | {n} | {figures} | {setting.recipe.batch_size / step:,.0f} |", flush=True)
+    for name, make in ways.items():
+        reference = ways[REFERENCE_OF_ONE_CELL if name.startswith("one cell") else next(iter(ways))]
+        chosen = bundles[: pace.compiled] if COMPILE in name else bundles
+        try:
+            with memory_guard(name):
+                found = [measure(make, reference, rows, pace, setting.device) for rows in chosen]
+        except DeviceMemoryExhausted:
+            print(f"| {name} | 0 | does not fit | | | | |", flush=True)
+        else:
+            if found:
+                report(name, found, setting, len(bundles[0]))
+        free(setting.device)
+
+
+def free(device: torch.device) -> None:
+    """Give back what a way held: graphs and compiled code, too."""
+    torch.compiler.reset()
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def report(name: str, own: Sequence[Result], setting: Setting, members: int) -> None:
+    """Print the row of a way."""
+    ratio = [a / b for r in own for a, b in zip(r.rounds, r.reference, strict=True)]
+    step = statistics.mean(statistics.median(r.rounds) for r in own) / members
+    start = statistics.mean(r.first for r in own) / members
+    n, whole = sum(len(r.rounds) for r in own), start + (setting.steps - 1) * step
+    figures = f"{step * 1e3:.3g} | {statistics.median(ratio):.2f} | {start:.3g} | {whole:.3g}"
+    print(f"| {name} | {n} | {figures} | {setting.recipe.batch_size / step:,.0f} |", flush=True)
 
 
 def accuracy(recipe: Recipe, count: int, device: str, seed: int) -> None:
@@ -371,18 +417,14 @@ def main() -> None:
     if chosen.accuracy:
         accuracy(setting.recipe, chosen.accuracy, chosen.device, chosen.seed)
         return
-    stream, results = np.random.default_rng(chosen.seed), []
+    stream, pace = np.random.default_rng(chosen.seed), Pace(chosen.rounds, chosen.steps, chosen.compile)
     name, batch = setting.recipe.name, setting.recipe.batch_size
     print(f"\n{name}, batch {batch}: one network alone, {chosen.cells} random cells\n")
-    for number, row in enumerate(SPACE.sample(stream, chosen.cells)):
-        ways = solo_ways(setting, row, number < chosen.compile)
-        results.append(measure(ways, chosen.rounds, chosen.steps, setting.device))
-    report(results, setting, 1)
+    table(solo_ways(setting), [row[None] for row in SPACE.sample(stream, chosen.cells)], setting, pace)
     for members in chosen.members:
         print(f"\nBundles of {members} random cells; figures are shares of one network\n")
-        rows = [SPACE.sample(stream, members) for _ in range(max(chosen.cells // members, 1))]
-        made = (bundle_ways(setting, own, number < chosen.compile) for number, own in enumerate(rows))
-        report([measure(ways, chosen.rounds, chosen.steps, setting.device) for ways in made], setting, members)
+        bundles = [SPACE.sample(stream, members) for _ in range(max(chosen.cells // members, 1))]
+        table(bundle_ways(setting, members), bundles, setting, pace)
 
 
 if __name__ == "__main__":
