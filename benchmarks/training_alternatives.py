@@ -2,7 +2,6 @@
 
     OMP_NUM_THREADS=1 python benchmarks/training_alternatives.py
     python benchmarks/training_alternatives.py --device cuda --recipe nb201-12 --members 16 64 --rounds 3 --steps 2
-    OMP_NUM_THREADS=1 python benchmarks/training_alternatives.py --accuracy 10
 
 Every way takes whole steps (forward, backward, optimiser) of the same random cells on the same made-up images. One way
 is built, measured and freed after the other, and its row is printed then: a run that is cut off keeps what it printed,
@@ -10,8 +9,8 @@ and a way that needs more memory than there is has a row that says so. Each way 
 round, so that a machine with other work treats both alike. On a CPU the seconds are those of its cores (children
 included: a compiler is one), on a GPU those between two events. "First" is making the way ready and its first step, and
 so pays for compilation and capture; "a training" is that and all other steps of the recipe, without evaluations.
-"Against" is the median of the ratio to the eager step of as many networks in the same round. ``--accuracy`` trains
-cells whole instead, in float32 and under bfloat16 autocast.
+"Against" is the median of the ratio to the eager step of as many networks in the same round. What bfloat16 does to
+accuracies, `bfloat16_accuracy.py` measures.
 
 It needs torch, numpy and the training rooms of nasgym, nothing else.
 """
@@ -363,31 +362,6 @@ def report(name: str, own: Sequence[Result], setting: Setting, members: int) -> 
     print(f"| {name} | {n} | {figures} | {setting.recipe.batch_size / step:,.0f} |", flush=True)
 
 
-def accuracy(recipe: Recipe, count: int, device: str, seed: int) -> None:
-    """Train cells whole in float32 and under bfloat16 autocast; print seconds and accuracies."""
-    from nasgym.training import Trainer
-
-    trainer = Trainer(SPACE, "cluttered-digits", recipe, device=device, engine="eager")
-    clock = cpu_seconds if trainer.device.type == "cpu" else time.perf_counter
-    print("| cell | float32 valid | bfloat16 valid | float32, s | bfloat16, s |\n|---|---|---|---|---|")
-    pairs: list[tuple[float, float, float, float]] = []
-    for row in SPACE.sample(np.random.default_rng(seed), count):
-        values, spent = [], []
-        for half in (False, True):
-            start = clock()
-            # without the cache: it would keep the first weights, cast, for as long as autocast is on
-            with torch.autocast(trainer.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
-                values.append(float(trainer(row, 0).valid_accuracy or 0))
-            spent.append(clock() - start)
-        pairs.append((*values, *spent))
-        print(f"| {int(SPACE.index(row[None])[0])} | " + " | ".join(f"{v:.4f}" for v in pairs[-1]) + " |", flush=True)
-    table = np.array(pairs)
-    difference = table[:, 1] - table[:, 0]
-    error = difference.std(ddof=1) / np.sqrt(count)
-    print(f"mean difference of accuracy {difference.mean():+.4f}, standard error {error:.4f} (n={count})")
-    print(f"seconds under bfloat16 / in float32: {np.median(table[:, 3] / table[:, 2]):.2f} (median)")
-
-
 def hardware(device: torch.device) -> str:
     """Return the device, the number of cores, and the versions that matter."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
@@ -409,14 +383,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="of one way on a CPU; 1: without it")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=5, help="per round")
-    parser.add_argument("--accuracy", type=int, default=0, metavar="CELLS", help="train so many cells whole instead")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     setting = Setting.of(get_recipe(chosen.recipe), torch.device(chosen.device), chosen.threads, chosen.side)
     print(f"{hardware(setting.device)}, {torch.get_num_threads()} threads")
-    if chosen.accuracy:
-        accuracy(setting.recipe, chosen.accuracy, chosen.device, chosen.seed)
-        return
     stream, pace = np.random.default_rng(chosen.seed), Pace(chosen.rounds, chosen.steps, chosen.compile)
     name, batch = setting.recipe.name, setting.recipe.batch_size
     print(f"\n{name}, batch {batch}: one network alone, {chosen.cells} random cells\n")
