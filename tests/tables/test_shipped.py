@@ -36,7 +36,7 @@ class Shipped(NamedTuple):
 
 
 TABLES = (
-    Shipped(TableKey("nb201", DATASET, "cluttered-digits-10"), 5_773, (0,), 16),
+    Shipped(TableKey("nb201", DATASET, "cluttered-digits-10"), 5_773, (0, 1, 2), 16),
     Shipped(TableKey("nb101-5", DATASET, "nb101-digits"), 2_532, (0, 1, 2), 4),
 )
 EACH = pytest.mark.parametrize("shipped", TABLES, ids=[str(table.key.space) for table in TABLES])
