@@ -29,7 +29,8 @@ from nasgym.agents import get_agent
 from nasgym.agents._predictors import Predictor
 from nasgym.agents._proxies import different
 from nasgym.recipes import get_recipe
-from nasgym.spaces import Genotypes, Macro
+from nasgym.spaces import Genotypes
+from nasgym.study.scoring import score_tables
 from nasgym.task import Task, make_task
 from nasgym.training.proxies import PROXIES, ProxyScorer
 
@@ -71,7 +72,7 @@ def main() -> None:
 
 def rank(task: Task, rows: Genotypes, given: argparse.Namespace) -> None:
     """Print the table of proxies."""
-    accuracies = task.evaluate(rows).accuracies
+    accuracies = score_tables(task)[0].of(task.space.index(rows))
     print(f"{len(rows)} architectures of {given.task}, {given.seeds} seeds, {given.images} images\n")
     print("| proxy | Spearman's rho | Kendall's tau | rho, better half | CPU milliseconds per architecture |")
     print("|---|---|---|---|---:|")
@@ -135,7 +136,8 @@ def with_error(
 
 
 def search(task: Task, runs: int, scored_runs: int) -> None:
-    """Print the table of searches."""
+    """Print the table of searches, with the mean over the stored seeds of what they settle on."""
+    known = score_tables(task)[0]
     print("| agent | runs | evaluations | valid | CPU seconds per run |\n|---|---:|---:|---|---:|")
     for spec in SEARCHES:
         scores = "synflow" in spec
@@ -146,33 +148,28 @@ def search(task: Task, runs: int, scored_runs: int) -> None:
         for seed in range(scored_runs if scores else runs):
             task.restart(seed)
             agent.search(task, seed)
-            found.append(100 * task.incumbent.accuracy if task.incumbent else np.nan)
+            if task.incumbent is not None:
+                found.append(task.incumbent.index)
             evaluations.append(task.evaluations)
         seconds = (time.process_time() - began) / len(found)
-        figures = f"{np.mean(evaluations):.1f} | {np.mean(found):.2f} ± {np.std(found, ddof=1):.2f} | {seconds:.2f}"
+        valid = 100 * known.of(np.array(found, dtype=np.int64))
+        figures = f"{np.mean(evaluations):.1f} | {valid.mean():.2f} ± {valid.std(ddof=1):.2f} | {seconds:.2f}"
         print(f"| `{spec}` | {len(found)} | {figures} |", flush=True)
 
 
-class Informed(Predictor):
-    """A predictor that sees parameters and FLOPs, too."""
-
-    def _rows(self, genotypes: Genotypes) -> NDArray[np.float64]:
-        counts = np.stack([self._space.parameters(genotypes, Macro()), self._space.flops(genotypes, Macro())], axis=1)
-        return np.hstack([super()._rows(genotypes), counts / 1e6])
-
-
 def predictor(task: Task, runs: int) -> None:
-    """Print the table of predictors."""
+    """Print the table of predictors: fitted to evaluations, compared with means over the stored seeds."""
+    known = score_tables(task)[0]
     print("| evaluations | without | with parameters and FLOPs |\n|---:|---|---|")
     for n in EVALUATIONS:
         taus: list[list[float]] = [[], []]
         for seed in range(runs):
             rows = different(task.space, task.space.sample(np.random.default_rng(seed), 1500 + n))
-            accuracies = task.evaluate(rows).accuracies
-            for kind, own in zip((Predictor, Informed), taus, strict=True):
-                made = kind(task.space, "forest", 30)
-                made.fit(np.random.default_rng(seed), rows[:n], accuracies[:n])
-                own.append(float(kendalltau(made.predict(rows[n:]).mean(axis=0), accuracies[n:])[0]))
+            seen, unseen = task.evaluate(rows[:n]).accuracies, known.of(task.space.index(rows[n:]))
+            for features, own in zip(("", "parameters+flops"), taus, strict=True):
+                made = Predictor(task.space, "forest", 30, features)
+                made.fit(np.random.default_rng(seed), rows[:n], seen)
+                own.append(float(kendalltau(made.predict(rows[n:]).mean(axis=0), unseen)[0]))
         figures = " | ".join(f"{np.mean(own):.3f} ± {np.std(own) / len(own) ** 0.5:.3f}" for own in taus)
         print(f"| {n} | {figures} |", flush=True)
 
