@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from uuid import uuid4
 
 import torch
 
@@ -30,6 +31,7 @@ class Plan:
         device: Where.
         engine: See `BundleTrainer`.
         data: The data set itself, so that all workers train on the same images.
+        filling: Names the filling: another one finds out anew what fits into memory.
     """
 
     space: str
@@ -38,10 +40,11 @@ class Plan:
     device: str
     engine: Engine
     data: ImageData
+    filling: str = field(default_factory=lambda: uuid4().hex)
 
 
 _trainers: dict[tuple[object, ...], BundleTrainer] = {}
-_fitting: dict[BundleTrainer, int] = {}  # the largest bundle that fitted where a larger one did not
+_fitting: dict[str, int] = {}  # of the present filling: the largest bundle that fitted where a larger one did not
 
 
 def _trainer(plan: Plan) -> BundleTrainer:
@@ -49,7 +52,6 @@ def _trainer(plan: Plan) -> BundleTrainer:
     key = (plan.space, plan.dataset, plan.recipe, plan.device, plan.engine, plan.data.fingerprint)
     if key not in _trainers:
         _trainers.clear()  # one data set in memory is enough
-        _fitting.clear()
         _trainers[key] = BundleTrainer(
             *(get_space(plan.space), plan.dataset, plan.recipe),
             device=plan.device,
@@ -62,14 +64,15 @@ def _trainer(plan: Plan) -> BundleTrainer:
 def train_cells(plan: Plan, cells: Sequence[Cell]) -> tuple[list[Evaluation], list[Failure]]:
     """Train a bundle; where it does not fit into memory, its halves, and in the end each cell alone.
 
-    The size that fitted is kept for the next bundles.
+    The size that fitted is kept for the next bundles of the filling.
     """
     trainer = _trainer(plan)
-    size = _fitting.get(trainer, len(cells))
+    size = _fitting.get(plan.filling, len(cells))
     parts = [_halved(trainer, cells[start : start + size]) for start in range(0, len(cells), size)]
     fitted = max(part[2] for part in parts)
     if 0 < fitted < min(size, len(cells)):
-        _fitting[trainer] = fitted
+        _fitting.clear()
+        _fitting[plan.filling] = fitted
     return [row for part in parts for row in part[0]], [failure for part in parts for failure in part[1]]
 
 

@@ -204,10 +204,11 @@ def test_the_size_that_fitted_is_kept_for_the_next_bundles(store: Store, monkeyp
         return trained(self, jobs)
 
     monkeypatch.setattr(BundleTrainer, "_trained", small)
-    monkeypatch.setattr("nasgym.training.fill_work._trainers", {})
-    monkeypatch.setattr("nasgym.training.fill_work._fitting", {})
+    halved = [6, 3, 1, 2, 3, 1, 2]
     assert _counts(_fill(StoreResults(store), MANY[:12], members=6)) == (12, 0, 12, 0, 0)
-    assert sizes == [6, 3, 1, 2, 3, 1, 2, 2, 2, 2]
+    assert sizes == [*halved, 2, 2, 2]
+    assert _counts(_fill(StoreResults(store), MANY[:18], members=6)) == (18, 12, 6, 0, 0)
+    assert sizes[10:] == halved, "another filling finds out anew"
 
 
 def test_a_file_that_is_no_file_of_results_is_left_alone(tmp_path: Path) -> None:
