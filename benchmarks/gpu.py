@@ -1,13 +1,12 @@
 r"""What nasgym does on a GPU: how fast a table fills, what a training costs, whether accuracies are as published.
 
     python benchmarks/gpu.py fill --out OUT
-    python benchmarks/gpu.py speed --out OUT --images ../shared/data/cifar10-jpeg.tar.xz
-    python benchmarks/gpu.py rank --out OUT --images ../shared/data/cifar10-jpeg.tar.xz \
-        --official ../shared/data/nb201-results.csv.gz
+    python benchmarks/gpu.py speed --out OUT --images CIFAR10.tar.xz --bandwidth 4.3e12
+    python benchmarks/gpu.py rank --out OUT --images CIFAR10.tar.xz --official RESULTS.csv.gz
 
 It runs in a checkout where torch, numpy and Pillow are installed, without gymnasium and lmdb too. Every part prints as
 it goes. ``fill`` and ``rank`` stop by themselves after ``--seconds``: what they trained is kept in a file under
-``--out``, and the same command goes on there. `nasgym import results` takes such a file into a store.
+``--out``, and the same command goes on there. `nasgym import results` takes the file of ``fill`` into a store.
 
 ``fill`` fills nb201/cluttered-digits in bundles and prints trainings per second; the first bundle, which warms the
 device up, is left out of the last figure. ``speed`` trains, whole and by the recipe nb201-12, the cell that computes
@@ -19,7 +18,7 @@ that were published.
 
 The images come as ``train/CLASS/*.jpg`` and ``test/CLASS/*.jpg`` in an archive, which does not tell their published
 order. So the training images are halved by the rule of the published halves, class after class: halves of the published
-size, of other images.
+size, of other images; trainings on them have a recipe of another name, ``gpu-rank``.
 
 ``--small`` replaces the recipe by one of one epoch and two channels: whether everything runs, on any machine.
 """
@@ -199,7 +198,7 @@ def speed_row(
     recipe: Recipe,
     data: ImageData,
     device: torch.device,
-    bandwidth: float,
+    bandwidth: float | None,
 ) -> str:
     """Return the row of one way; one that does not fit into memory has a row that says so."""
     jobs, count = [(row, 0) for row in rows], len(rows)
@@ -215,9 +214,9 @@ def speed_row(
             torch.cuda.empty_cache()
     kept = sum(activation_bytes(row, recipe, data, device) for row in rows) / count
     steps = recipe.epochs * -(-len(data.train) // recipe.batch_size)
-    share = kept / bandwidth / (training / count / steps)
+    share = "—" if bandwidth is None else f"{kept / bandwidth / (training / count / steps):.1%}"
     images = len(data.train) * recipe.epochs * count / training
-    return f"| {name} | {count} | {seconds / count:.3g} | {images:,.0f} | {kept / 1e6:,.0f} | {share:.1%} |"
+    return f"| {name} | {count} | {seconds / count:.3g} | {images:,.0f} | {kept / 1e6:,.0f} | {share} |"
 
 
 # ---- whether accuracies are the published ones
@@ -225,7 +224,7 @@ def speed_row(
 
 def run_rank(given: argparse.Namespace) -> None:
     """Train random cells and compare what is trained of them with the published accuracies."""
-    recipe = chosen_recipe("nb201-12", given)
+    recipe = replace(chosen_recipe("nb201-12", given), name="gpu-rank")
     path = given.out / f"rank-{recipe.name}.results"
     drawn = np.random.default_rng(given.seed).choice(SPACE.size, given.cells or 40, replace=False)
     filled(recipe, cifar10(given.images), [Cell(int(index), 0) for index in drawn], path, given)
@@ -283,7 +282,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--unique", action="store_true", help="fill: one architecture of each class of equal networks")
     parser.add_argument("--images", type=Path, help="speed, rank: the archive")
     parser.add_argument("--official", type=Path, help="rank: the published results")
-    parser.add_argument("--bandwidth", type=float, default=4.3e12, help="of the memory, in bytes per second")
+    parser.add_argument("--bandwidth", type=float, help="of the memory, in bytes per second; 4.3e12 for an H200")
     parser.add_argument("--seed", type=int, default=0, help="draws the cells of speed and rank")
     parser.add_argument("--small", action="store_true")
     given = parser.parse_args(arguments)

@@ -39,7 +39,8 @@ class BatchedEnv(VectorEnv[NDArray[np.int8], NDArray[np.int64], NDArray[Any]], A
     """Many environments over one task, stepped by array operations.
 
     A step is the same as stepping single environments that share the task, one after the other; but where an
-    evaluation fails, all environments are as they were before the call. What was evaluated until then is charged.
+    evaluation fails, the cells, masks and episodes of all are as they were before the call. What was evaluated until
+    then is charged, and what was drawn at random is not drawn again.
     Observations are ``int8[num_envs, num_decisions]``, stored column by column.
 
     Attributes:

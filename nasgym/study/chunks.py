@@ -83,6 +83,10 @@ def _agent(chunk: Chunk) -> Agent:
     agent = get_agent(chunk.agent, **chunk.settings)
     if chunk.checkpoints is None or getattr(agent, "checkpoints", None) != "":
         return agent
+    try:
+        Path(chunk.checkpoints).mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return agent  # a worker on another machine may not see the folder
     return get_agent(chunk.agent, **{**chunk.settings, "checkpoints": chunk.checkpoints})
 
 

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from nasgym.errors import InvalidSetting, NasgymError, RunFailed, StoreError
+from nasgym.errors import InvalidSetting, RunFailed, StoreError
 from nasgym.executors import Executor, InProcess, Outcome, Processes, Ray, cores
 from nasgym.recipes import Recipe, check_dataset
 from nasgym.results import Evaluation, TableKey
@@ -273,8 +273,11 @@ class _Filling:
             with _repeatedly(self._renew, _RENEWAL):
                 for outcome in executor.map_unordered(work, self._bundles(self._queue, members)):
                     self._take(outcome, again if len(outcome.item) > 1 or outcome.died else None)
+                    self._stop_where_stuck(outcome)
                 for outcome in executor.map_unordered(work, self._bundles(deque(again), 1)):
                     self._take(outcome, None)
+                    if not self._trained:  # else these cells, which failed before, may well fail one after another
+                        self._stop_where_stuck(outcome)
         finally:
             with suppress(StoreError):  # what ended this is the error to tell
                 self._results.release(self._under_way)
@@ -294,7 +297,7 @@ class _Filling:
     def _renew(self) -> None:
         try:
             self._results.renew(self._under_way.copy())
-        except NasgymError as error:  # another filling may train these cells too, and no more
+        except Exception as error:  # noqa: BLE001 - the next try may do; another filling may train these cells, no more
             _log.warning("claims could not be renewed: %s", error)
 
     def _take(self, outcome: Outcome[tuple[Cell, ...], _Trained], again: list[Cell] | None) -> None:
@@ -312,12 +315,10 @@ class _Filling:
         self._failures += failures
         if self._on_progress is not None:
             self._on_progress(self._progress(time.perf_counter() - self._start))
-        self._stop_where_stuck(outcome)
 
     def _stop_where_stuck(self, outcome: Outcome[tuple[Cell, ...], _Trained]) -> None:
-        """Raise `RunFailed` where bundle after bundle raised the same error: the place is broken, not the cells."""
-        before, times = self._same_error
-        error = "" if outcome.error is None or outcome.died else outcome.error
+        """Raise `RunFailed` where bundle after bundle failed in the same way: the place is broken, not the cells."""
+        (before, times), error = self._same_error, outcome.error or ""
         self._same_error = error, times + 1 if error == before else 1
         if error and self._same_error[1] == _STUCK:
             raise RunFailed(

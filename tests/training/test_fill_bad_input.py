@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from nasgym.errors import StoreError, StoreFull, StoreReadOnly, TableMismatch
-from nasgym.executors import Processes
-from nasgym.results import Evaluation
+from nasgym.errors import RunFailed, StoreError, StoreFull, StoreReadOnly, TableMismatch
+from nasgym.executors import Outcome, Processes
+from nasgym.results import Evaluation, Series
 from nasgym.results_file import TableMeta, read_results
 from nasgym.store import Cell, Store
 from nasgym.training import Split
@@ -209,6 +209,50 @@ def test_the_size_that_fitted_is_kept_for_the_next_bundles(store: Store, monkeyp
     assert sizes == [*halved, 2, 2, 2]
     assert _counts(_fill(StoreResults(store), MANY[:18], members=6)) == (18, 12, 6, 0, 0)
     assert sizes[10:] == halved, "another filling finds out anew"
+
+
+DIED = "the worker process died (exit code -11) before it answered"
+
+
+class Place:
+    """A place where every bundle with one of some cells fails; the others give results."""
+
+    def __init__(self, error: str, bad: Sequence[Cell]) -> None:
+        self.error, self.bad, self.bundles = error, set(bad), 0
+        self.trace = "" if error == DIED else "Traceback"
+
+    def map_unordered(self, function: object, items: Iterable[tuple[Cell, ...]]) -> Iterator[Outcome[object, object]]:
+        """Answer at once."""
+        for item in items:
+            self.bundles += 1
+            fails = not self.bad.isdisjoint(item)
+            series = {"valid_accuracy": Series.of(0.5, 1, "fraction")}
+            rows = [Evaluation(cell.index, cell.seed, 1, series) for cell in item]
+            yield Outcome(item, None, self.error, self.trace) if fails else Outcome(item, (rows, []))
+
+
+def _filling(store: Store, cells: Sequence[Cell]) -> _Filling:
+    results = StoreResults(store)
+    results.begin(TableMeta(KEY, SPACE.size))
+    return _Filling(results, cells, False, None)
+
+
+@pytest.mark.parametrize("error", [DIED, "RuntimeError: CUDA error: an illegal memory access was encountered"])
+@pytest.mark.parametrize("members", [1, 4])
+def test_a_place_that_fails_every_bundle_in_the_same_way_ends_the_filling(
+    store: Store, error: str, members: int
+) -> None:
+    place = Place(error, MANY)
+    with pytest.raises(RunFailed, match=r"(?s)10 bundles, one after another.*--retry-failed"):
+        _filling(store, MANY).run(place, lambda cells: ([], []), members)
+    assert place.bundles == 10
+
+
+def test_neighbours_that_fail_in_the_same_way_do_not_stop_those_behind_them(store: Store) -> None:
+    place = Place("ValueError: no such thing", MANY[8:20])
+    report = _filling(store, MANY).run(place, lambda cells: ([], []), 4)
+    assert {failure.cell for failure in report.failures} == set(MANY[8:20])
+    assert set(store.cells(KEY)) == set(MANY) - set(MANY[8:20])
 
 
 def test_a_file_that_is_no_file_of_results_is_left_alone(tmp_path: Path) -> None:
