@@ -200,4 +200,4 @@ def test_short_trainings_reach_the_same_accuracies(engine: Engine, short: _Short
     error = difference.std(ddof=1) / np.sqrt(len(difference))
     assert abs(difference.mean()) <= 4.07 * error, difference  # exceeded once in a thousand with 15 degrees of freedom
     assert error < 0.004, difference  # measured: 0.0024; far above that the test would say nothing
-    assert short.alone.min() > 0.2 and short.alone.std() > 0.005  # there is something to differ in
+    assert short.alone.min() > 0.12 and short.alone.std() > 0.005  # more than guessing: there is something to differ in
