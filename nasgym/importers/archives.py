@@ -238,6 +238,7 @@ def _named_errors(path: Path) -> Iterator[None]:
     """Turn what bz2, zip and the system say of a bad file into `InvalidArchive`."""
     try:
         yield
+    # zipfile says NotImplementedError of a compression that it does not know, RuntimeError of an encrypted member
     except (EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise _fault(path, f"it is cut off or damaged ({error})") from error
     except OSError as error:

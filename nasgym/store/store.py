@@ -12,12 +12,12 @@ from typing import Any
 from nasgym.errors import InvalidSetting, StoreError, StoreFull, StoreReadOnly
 from nasgym.results import Evaluation, Seed, TableKey, decode
 from nasgym.results_file import ResultsWriter, TableMeta
-from nasgym.store import claims, dense, layout, tables
+from nasgym.store import dense, layout, tables
 from nasgym.store.checks import problems_of
+from nasgym.store.claiming import ClaimingStore
 from nasgym.store.columns import Columns
 from nasgym.store.dropping import drop_evaluations, drop_table, whole_index
 from nasgym.store.environment import Transaction
-from nasgym.store.handle import StoreHandle
 from nasgym.store.layout import Cell
 from nasgym.store.pages import page_problem
 from nasgym.store.tables import Encoded, OnConflict, TableInfo
@@ -28,7 +28,7 @@ __all__ = ["Store"]
 _SCAN = 1024  # evaluations per transaction of a scan
 
 
-class Store(StoreHandle):
+class Store(ClaimingStore):
     """Evaluations by table, architecture and seed, on one LMDB directory.
 
     Every method is one short transaction: what it returns was true at one moment, and what it wrote is on the disk
@@ -269,53 +269,6 @@ class Store(StoreHandle):
         """Store the columns of every known metric, and of others (metric, epoch), for quick opening."""
         every = list(dict.fromkeys([*dense.standard(), *wanted]))
         self._write(lambda txn: dense.build(txn, *self._found(txn, key), every))
-
-    # Claims
-
-    def claim(self, key: TableKey, index: int, seed: Seed, seconds: float) -> bool:
-        """Claim a cell for training: True for one caller only, until it is put, released, or the time is over.
-
-        False, too, where the result is already stored. A claim of a process of this machine that has ended is void.
-        """
-        return bool(self.claim_all(key, [Cell(index, seed)], seconds))
-
-    def claim_all(self, key: TableKey, cells: Iterable[Cell], seconds: float) -> list[Cell]:
-        """Claim many cells in one commit and return those that were free."""
-        if not seconds > 0:
-            raise InvalidSetting(f"a claim lasts more than 0 seconds; got {seconds}.")
-        wanted, owner = list(cells), self._own()
-
-        def work(txn: Transaction) -> list[Cell]:
-            number = self._found(txn, key)[0]
-            return [cell for cell in wanted if claims.take(txn, number, cell, owner, seconds)]
-
-        return self._write(work)
-
-    def renew_all(self, key: TableKey, cells: Iterable[Cell], seconds: float) -> None:
-        """Let claims of this store object last so long from now, in one commit; those of others stay as they are."""
-        wanted, owner = list(cells), self._own()
-
-        def work(txn: Transaction) -> None:
-            number = self._found(txn, key)[0]
-            for cell in wanted:
-                claims.renew(txn, number, cell, owner, seconds)
-
-        self._write(work)
-
-    def release(self, key: TableKey, index: int, seed: Seed) -> None:
-        """Give up a claim of this store object; without one nothing happens."""
-        self.release_all(key, [Cell(index, seed)])
-
-    def release_all(self, key: TableKey, cells: Iterable[Cell]) -> None:
-        """Give up many claims in one commit."""
-        wanted, owner = list(cells), self._own()
-
-        def work(txn: Transaction) -> None:
-            number = self._found(txn, key)[0]
-            for cell in wanted:
-                claims.drop(txn, number, cell, owner)
-
-        self._write(work)
 
     # The whole
 

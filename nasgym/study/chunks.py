@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nasgym.agents import Agent, get_agent
+from nasgym.executors.repeating import repeating
 from nasgym.study.design import TaskSpec
 from nasgym.study.records import Failure, RunSet
-from nasgym.study.watching import repeating
 from nasgym.task import Task
 
 __all__ = ["Chunk", "ChunkResult", "run_chunk"]

@@ -19,11 +19,11 @@ import numpy as np
 import nasgym
 from nasgym.errors import InvalidSetting, InvalidTable
 from nasgym.executors import Executor, InProcess
+from nasgym.executors.repeating import repeating
 from nasgym.study.chunks import Chunk, ChunkResult, run_chunk
 from nasgym.study.design import StudyDesign, differences
 from nasgym.study.gaps import prepare_training, trains
 from nasgym.study.records import Failure, RunSet, read_runs, write_atomic, write_runs
-from nasgym.study.watching import repeating
 
 __all__ = ["Progress", "StudyRuns", "run_study"]
 

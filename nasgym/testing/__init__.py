@@ -4,9 +4,10 @@ from nasgym.testing.agents import check_agent
 from nasgym.testing.envs import check_env
 from nasgym.testing.spaces import check_space
 from nasgym.testing.synthetic import fill_synthetic, synthetic_evaluations
-from nasgym.testing.tasks import made_up_accuracies, synthetic_task
+from nasgym.testing.tasks import FailingTask, made_up_accuracies, synthetic_task
 
 __all__ = [
+    "FailingTask",
     "check_agent",
     "check_env",
     "check_space",

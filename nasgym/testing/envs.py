@@ -16,9 +16,8 @@ from gymnasium.vector import AutoresetMode
 
 from nasgym.envs.base import TaskEnv
 from nasgym.errors import EpisodeOver, InvalidAction, MissingResult
-from nasgym.spaces import Indices
-from nasgym.task import Outcome, Result, Task
-from nasgym.testing.tasks import synthetic_task
+from nasgym.task import Task
+from nasgym.testing.tasks import FailingTask, synthetic_task
 
 __all__ = ["check_env"]
 
@@ -167,30 +166,10 @@ def _check_batched(make: Make, name: str, options: dict[str, Any], task: Task, s
     batched.close()
 
 
-class _Failing(Task):
-    """The same as another task, from its beginning; while ``fails`` is set every evaluation is an error."""
-
-    def __init__(self, task: Task) -> None:
-        super().__init__(task.benchmark, task.protocol, budget=task.budget)
-        self.fails = False
-
-    def evaluate_index(self, index: int) -> Result:
-        self._fail()
-        return super().evaluate_index(index)
-
-    def evaluate_indices(self, indices: Indices) -> Outcome:
-        self._fail()
-        return super().evaluate_indices(indices)
-
-    def _fail(self) -> None:
-        if self.fails:
-            raise MissingResult("made to fail by the check")
-
-
 def _check_failures(make: Make, steps: int, seed: int) -> None:
     """Each step is tried where evaluations fail, then taken; an environment without failures must do the same."""
     task = make().task
-    env, sound = (make(task=_Failing(task)) for _ in range(2))
+    env, sound = (make(task=FailingTask(task)) for _ in range(2))
     rng = np.random.default_rng(seed)
     for made in (env, sound):
         made.reset(seed=seed)
@@ -206,7 +185,7 @@ def _check_failures(make: Make, steps: int, seed: int) -> None:
 def _check_batched_failures(name: str, options: dict[str, Any], task: Task, steps: int, seed: int) -> None:
     """The same as `_check_failures` for batches."""
     given = {**options, "num_envs": 3, "autoreset_mode": AutoresetMode.DISABLED, "illegal": "repair"}
-    env, sound = (gymnasium.make_vec(name, **{**given, "task": _Failing(copy.deepcopy(task))}) for _ in range(2))
+    env, sound = (gymnasium.make_vec(name, **{**given, "task": FailingTask(copy.deepcopy(task))}) for _ in range(2))
     rng = np.random.default_rng(seed)
     for made in (env, sound):
         made.reset(seed=seed)
@@ -223,7 +202,7 @@ def _check_batched_failures(name: str, options: dict[str, Any], task: Task, step
 def _tried(env: Any, action: Any, state: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
     """Take a step; where it evaluates something, let it fail once before, which must change nothing."""
     before = copy.deepcopy(state())
-    task: _Failing = env.unwrapped.task
+    task: FailingTask = env.unwrapped.task
     task.fails = True
     try:
         stepped: tuple[Any, ...] = env.step(action)

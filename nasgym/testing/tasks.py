@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasgym.benchmark import Benchmark
+from nasgym.errors import MissingResult
 from nasgym.recipes import DEFAULT_DATASET, default_recipe, get_recipe
 from nasgym.results import Evaluation, Seed, Series
-from nasgym.spaces import Genotypes, Space, get_space
+from nasgym.spaces import Genotypes, Indices, Space, get_space
 from nasgym.store import Columns, Store, TableKey, TableMeta
-from nasgym.task import Protocol, Task, get_protocol
+from nasgym.task import Outcome, Protocol, Result, Task, get_protocol
 
-__all__ = ["made_up_accuracies", "synthetic_task"]
+__all__ = ["FailingTask", "made_up_accuracies", "synthetic_task"]
 
 
 def made_up_accuracies(space: Space, genotypes: Genotypes) -> NDArray[np.float64]:
@@ -77,6 +78,38 @@ def _of_all(space: str) -> NDArray[np.float64]:
     accuracies = made_up_accuracies(found, found.from_index(np.arange(found.size)))
     accuracies.flags.writeable = False
     return accuracies
+
+
+class FailingTask(Task):
+    """The same as another task, from its beginning, with evaluations that raise `MissingResult`.
+
+    Args:
+        task: The other task.
+        failing: Which calls that evaluate fail: their numbers from 0, failures counted.
+
+    Attributes:
+        asked: How many calls there were.
+        fails: While it is True every call fails.
+    """
+
+    def __init__(self, task: Task, failing: Collection[int] = ()) -> None:
+        super().__init__(task.benchmark, task.protocol, budget=task.budget)
+        self._failing, self.asked, self.fails = failing, 0, False
+
+    def evaluate_index(self, index: int) -> Result:
+        """Evaluate one architecture, or fail."""
+        self._ask()
+        return super().evaluate_index(index)
+
+    def evaluate_indices(self, indices: Indices) -> Outcome:
+        """Evaluate architectures, or fail."""
+        self._ask()
+        return super().evaluate_indices(indices)
+
+    def _ask(self) -> None:
+        self.asked += 1
+        if self.fails or self.asked - 1 in self._failing:
+            raise MissingResult(f"call {self.asked - 1} was made to fail, by a check")
 
 
 class _InMemory(Store):

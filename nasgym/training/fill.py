@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Literal
@@ -17,6 +16,7 @@ import torch
 
 from nasgym.errors import InvalidSetting, RunFailed, StoreError
 from nasgym.executors import Executor, InProcess, Outcome, Processes, Ray, cores
+from nasgym.executors.repeating import repeating
 from nasgym.recipes import Recipe, check_dataset
 from nasgym.results import Evaluation, TableKey
 from nasgym.results_file import TableMeta
@@ -225,24 +225,6 @@ def _members(members: int | None, space: Space, recipe: Recipe, device: str, eng
     return torch.get_num_threads() if taken == "compiled" and here else 1  # a worker elsewhere has one thread
 
 
-@contextmanager
-def _repeatedly(action: Callable[[], None], seconds: float) -> Iterator[None]:
-    """Call ``action`` every so many seconds, on a thread of its own, until the block ends."""
-    over = threading.Event()
-
-    def run() -> None:
-        while not over.wait(seconds):
-            action()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
 class _Filling:
     """The driver: hands out bundles, keeps what comes back."""
 
@@ -270,7 +252,7 @@ class _Filling:
         """Train everything; claims of bundles that did not come back are given up, whatever ends this."""
         again: list[Cell] = []
         try:
-            with _repeatedly(self._renew, _RENEWAL):
+            with repeating(self._renew, _RENEWAL):
                 for outcome in executor.map_unordered(work, self._bundles(self._queue, members)):
                     self._take(outcome, again if len(outcome.item) > 1 or outcome.died else None)
                     self._stop_where_stuck(outcome)

@@ -17,8 +17,8 @@ from nasgym.errors import MissingResult
 from nasgym.results import Evaluation
 from nasgym.spaces import get_space
 from nasgym.store import Store
-from nasgym.task import Outcome, Result, Task, make_task
-from nasgym.testing import fill_synthetic, synthetic_task
+from nasgym.task import Task, make_task
+from nasgym.testing import FailingTask, fill_synthetic, synthetic_task
 
 SPACE = get_space("nb101-5")
 MODES = pytest.mark.parametrize("mode", list(AutoresetMode), ids=lambda mode: mode.name)
@@ -72,30 +72,13 @@ def test_batched_walks_over_a_partial_table_stay_in_the_space(store: Store, mode
     assert 5 < failed < 39
 
 
-class Flaky(Task):
-    """Made-up results; evaluations number ``failing`` (counted from 0, failures too) are errors."""
-
-    def __init__(self, *failing: int) -> None:
-        found = synthetic_task(budget=None)
-        super().__init__(found.benchmark, found.protocol)
-        self.failing, self.asked = failing, 0
-
-    def evaluate_index(self, index: int) -> Result:
-        self._ask()
-        return super().evaluate_index(index)
-
-    def evaluate_indices(self, indices: Any) -> Outcome:
-        self._ask()
-        return super().evaluate_indices(indices)
-
-    def _ask(self) -> None:
-        self.asked += 1
-        if self.asked - 1 in self.failing:
-            raise MissingResult(f"evaluation {self.asked - 1}")
+def flaky(*failing: int) -> FailingTask:
+    """Made-up results; the calls of these numbers (from 0, failures too) are errors."""
+    return FailingTask(synthetic_task(budget=None), failing)
 
 
 def test_a_start_that_cannot_be_evaluated_begins_no_episode() -> None:
-    env = EditEnv(task=Flaky(0, 3), evaluate_start=True, max_edits=2, reward_mode="improvement")
+    env = EditEnv(task=flaky(0, 3), evaluate_start=True, max_edits=2, reward_mode="improvement")
     with pytest.raises(MissingResult):
         env.reset(seed=0)
     with pytest.raises(gymnasium.error.ResetNeeded):
@@ -113,7 +96,7 @@ def test_a_start_that_cannot_be_evaluated_begins_no_episode() -> None:
 @MODES
 def test_starts_of_a_batch_that_cannot_be_evaluated_begin_no_episode(mode: AutoresetMode) -> None:
     """One edit to an episode: evaluations 0 and 1 are of the reset, 2 and 3 of the step, 4 of the starts after it."""
-    env = EditVectorEnv(3, task=Flaky(0, 2, 4), evaluate_start=True, max_edits=1, autoreset_mode=mode)
+    env = EditVectorEnv(3, task=flaky(0, 2, 4), evaluate_start=True, max_edits=1, autoreset_mode=mode)
     with pytest.raises(MissingResult):
         env.reset(seed=0)
     with pytest.raises(gymnasium.error.ResetNeeded):
@@ -136,7 +119,7 @@ def test_starts_of_a_batch_that_cannot_be_evaluated_begin_no_episode(mode: Autor
 
 
 def test_the_last_decision_of_a_cell_stays_open() -> None:
-    env = ConstructEnv(task=Flaky(0))
+    env = ConstructEnv(task=flaky(0))
     env.reset()
     for action in (1, 2, 3, 4, 0):
         env.step(action)
@@ -150,7 +133,7 @@ def test_the_last_decision_of_a_cell_stays_open() -> None:
 @MODES
 @pytest.mark.parametrize("together", [True, False])
 def test_the_last_decisions_of_a_batch_stay_open(mode: AutoresetMode, together: bool) -> None:
-    env = ConstructVectorEnv(2, task=Flaky(0), autoreset_mode=mode)
+    env = ConstructVectorEnv(2, task=flaky(0), autoreset_mode=mode)
     env.reset()
     if not together:
         env.step(np.array([3, 3]))

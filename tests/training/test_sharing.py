@@ -108,7 +108,6 @@ def test_training_stops_in_the_middle_where_the_budget_ends(make: Make, name: st
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @names
 def test_a_gpu_steps_repeats_itself_and_goes_on(
     data: ImageData, recipe: Callable[..., Recipe], name: str, tmp_path: Path
